@@ -1,0 +1,133 @@
+// index_partitions.hpp: where the index writer keeps entries before they are sorted: packed records
+// in chunks of memory, one chain of chunks a partition, the overflow in a scratch storage.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "libpki/index_writer.hpp"
+
+namespace pki {
+
+// A revoked serial as it lies in a chunk: 14 octets and the tail, not aligned.
+struct PackedEntry {
+  static constexpr std::size_t kTail = 14;
+  static constexpr std::size_t kBytesMax = kTail + SerialKey::kTailMax;
+
+  static std::size_t bytes(std::size_t group) { return kTail + SerialKey::tail_size_of(group); }
+
+  static std::size_t write(std::uint8_t* at, const SerialKey& key, std::uint32_t time,
+                           Reason reason) {
+    at[0] = key.group;
+    at[1] = static_cast<std::uint8_t>(reason);
+    std::memcpy(at + 2, &time, 4);
+    std::memcpy(at + 6, &key.lead, 8);
+    std::memcpy(at + kTail, key.tail.data(), key.tail_size());
+    return bytes(key.group);
+  }
+  static std::size_t group(const std::uint8_t* at) { return at[0]; }
+  static Reason reason(const std::uint8_t* at) { return static_cast<Reason>(at[1]); }
+  static std::uint32_t time(const std::uint8_t* at) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, at + 2, 4);
+    return value;
+  }
+  static std::uint64_t lead(const std::uint8_t* at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, at + 6, 8);
+    return value;
+  }
+  static const std::uint8_t* tail(const std::uint8_t* at) { return at + kTail; }
+};
+
+// kCount chains of packed entries, by the leading bits of the lead.
+class IndexWriter::Partitions {
+ public:
+  static constexpr unsigned kBits = 10;
+  static constexpr std::size_t kCount = std::size_t{1} << kBits;
+
+  Partitions(std::uint64_t memory_bytes, Storage& scratch)
+      : chunks_max_(std::max<std::uint64_t>(memory_bytes / kChunkBytes, kCount)),
+        scratch_(scratch),
+        chains_(kCount) {}
+
+  static std::size_t of(std::uint64_t lead) { return lead >> (64 - kBits); }
+
+  // Room for one entry of that lead; the caller writes it and reports its size with `took`.
+  std::uint8_t* room(std::uint64_t lead) {
+    Chain& chain = chains_[of(lead)];
+    if (chain.free < PackedEntry::kBytesMax) grow(chain);
+    return chain.next;
+  }
+  void took(std::uint64_t lead, std::size_t bytes) {
+    Chain& chain = chains_[of(lead)];
+    chain.next += bytes;
+    chain.free -= bytes;
+  }
+
+  // Calls visit(const std::uint8_t* entry) for each entry of a partition. Thread-safe once all is in.
+  template <class Visit>
+  void for_each(std::size_t partition, Visit&& visit) const {
+    const Chain& chain = chains_[partition];
+    for (const Piece& piece : chain.spilled) walk(spilled_.data() + piece.offset, piece.bytes, visit);
+    for (const std::uint8_t* chunk : chain.full) {
+      walk(chunk, chunk_bytes(chunk), visit);
+    }
+    if (chain.next != nullptr) walk(start(chain), used(chain), visit);
+  }
+
+  // To be called once, before for_each.
+  void seal() {
+    if (scratch_bytes_ > 0) spilled_ = scratch_.read_back();
+  }
+  [[nodiscard]] std::uint64_t scratch_bytes() const { return scratch_bytes_; }
+
+ private:
+  static constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
+  static constexpr std::size_t kSlabChunks = 64;  // allocated together, for huge pages
+  static constexpr std::size_t kHeader = 8;       // how many octets of a full chunk are used
+
+  struct Piece {
+    std::uint64_t offset;
+    std::uint64_t bytes;
+  };
+  struct Chain {
+    std::uint8_t* next = nullptr;  // in the chunk being filled
+    std::size_t free = 0;
+    std::vector<std::uint8_t*> full;
+    std::vector<Piece> spilled;
+  };
+
+  static std::size_t used(const Chain& chain) { return kChunkBytes - kHeader - chain.free; }
+  static std::uint8_t* start(const Chain& chain) { return chain.next - used(chain); }
+  static std::uint64_t chunk_bytes(const std::uint8_t* chunk) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, chunk - kHeader, kHeader);
+    return bytes;
+  }
+
+  template <class Visit>
+  static void walk(const std::uint8_t* at, std::uint64_t bytes, Visit&& visit) {
+    for (const std::uint8_t* end = at + bytes; at != end;
+         at += PackedEntry::bytes(PackedEntry::group(at))) {
+      visit(at);
+    }
+  }
+
+  void grow(Chain& chain);
+  std::uint8_t* allocate();
+  void spill();
+
+  std::uint64_t chunks_max_;
+  Storage& scratch_;
+  std::vector<Chain> chains_;
+  std::vector<std::unique_ptr<std::uint8_t, void (*)(void*)>> slabs_;
+  std::vector<std::uint8_t*> idle_;  // chunks that hold nothing
+  std::uint64_t chunk_count_ = 0;
+  std::uint64_t scratch_bytes_ = 0;
+  Bytes spilled_;
+};
+
+}  // namespace pki

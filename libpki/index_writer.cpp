@@ -1,0 +1,408 @@
+#include "libpki/index_writer.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "libpki/crypto.hpp"
+#include "libpki/index_partitions.hpp"
+
+namespace pki {
+namespace {
+
+using namespace index_format;
+
+std::uint32_t seconds_since_epoch(Time time) {
+  return static_cast<std::uint32_t>((time - kRevocationEpoch).count());
+}
+
+// How grave a reason is, for serials that are listed twice. A hold can be lifted; nothing else can.
+int gravity(Reason reason) {
+  switch (reason) {
+    case Reason::key_compromise: return 9;
+    case Reason::ca_compromise: return 8;
+    case Reason::aa_compromise: return 7;
+    case Reason::privilege_withdrawn: return 6;
+    case Reason::cessation_of_operation: return 5;
+    case Reason::superseded: return 4;
+    case Reason::affiliation_changed: return 3;
+    case Reason::unspecified: return 2;
+    case Reason::absent: return 1;
+    case Reason::certificate_hold:
+    case Reason::remove_from_crl: return 0;
+  }
+  std::abort();
+}
+
+template <class T>
+Bytes bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * sizeof(T)};
+}
+
+template <class T>
+void append(std::vector<std::uint8_t>& out, const T& value) {
+  const auto* octets = reinterpret_cast<const std::uint8_t*>(&value);
+  out.insert(out.end(), octets, octets + sizeof value);
+}
+
+// Header and tables, with their checksum.
+std::vector<std::uint8_t> head(const IndexDescription& description,
+                               const std::vector<GroupRecord>& groups,
+                               const IndexWriter::Outcome& outcome) {
+  Header header{};
+  header.magic = kMagic;
+  header.version = kVersion;
+  header.list_count = static_cast<std::uint32_t>(description.lists.size());
+  header.group_count = static_cast<std::uint32_t>(groups.size());
+  header.file_bytes = outcome.file_bytes;
+  header.entry_count = outcome.entry_count;
+  header.generation = description.generation;
+  header.created_at = description.created_at.time_since_epoch().count();
+  header.issuer_key_hash = description.issuer_key_hash;
+  header.this_update = INT64_MAX;
+  header.next_update = INT64_MAX;
+  std::vector<std::uint8_t> tables;
+  for (const IndexedList& list : description.lists) {
+    ListRecord record{};
+    std::ranges::copy(list.number.octets(), record.crl_number.begin());
+    record.this_update = list.this_update.time_since_epoch().count();
+    record.next_update = list.next_update.time_since_epoch().count();
+    record.entry_count = list.entry_count;
+    record.identity = list.identity;
+    record.scope = list.scope;
+    header.this_update = std::min(header.this_update, record.this_update);
+    header.next_update = std::min(header.next_update, record.next_update);
+    append(tables, record);
+  }
+  for (const GroupRecord& group : groups) append(tables, group);
+
+  std::vector<std::uint8_t> out;
+  append(out, header);
+  out.insert(out.end(), tables.begin(), tables.end());
+  const std::uint64_t checksum = head_checksum(out);
+  std::memcpy(out.data() + offsetof(Header, checksum), &checksum, sizeof checksum);
+  return out;
+}
+
+constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+// A group begins in a small buffer of its own. Only when that is full, and spreading pays, do its
+// entries go to the partitions; a list with three odd serials does not make 1024 tiny partitions.
+struct IndexWriter::Group {
+  static constexpr std::uint64_t kSmall = kEntriesPerBucket * Partitions::kCount;
+
+  std::uint64_t count = 0;          // as added
+  bool spread = false;              // into the partitions
+  std::vector<std::uint8_t> small;  // packed entries, until then
+
+  // Entries by partition (one, if not spread): as added at first, then without duplicates.
+  std::vector<std::uint64_t> remaining = {0};
+
+  [[nodiscard]] std::uint64_t remaining_total() const {
+    std::uint64_t total = 0;
+    for (const std::uint64_t part : remaining) total += part;
+    return total;
+  }
+};
+
+// Sorts the entries of one group in one partition and writes them; owned by one thread.
+class IndexWriter::Sorter {
+ public:
+  void begin() { items_.clear(); }
+  void add(const std::uint8_t* packed) { items_.push_back({PackedEntry::lead(packed), packed}); }
+
+  // `bucket_count` buckets share the leads of this part, which all begin with the same `skip` bits.
+  // Returns how many entries remain after duplicates were joined.
+  std::uint64_t sort(std::uint64_t bucket_count, unsigned skip, std::size_t tail_bytes);
+
+  // Writes what sort() left, as the entries from `position` and the buckets from `first_bucket` on.
+  void write(const GroupRecord& group, std::uint64_t position, std::uint64_t first_bucket,
+             Storage& file);
+
+ private:
+  struct Item {
+    std::uint64_t lead;
+    const std::uint8_t* packed;
+  };
+
+  void order_buckets(std::size_t tail_bytes);
+  void join_duplicates(std::size_t tail_bytes);
+
+  std::vector<Item> items_;
+  std::vector<Item> sorted_;
+  std::vector<std::uint32_t> starts_;  // of each bucket in sorted_, and the end
+
+  std::vector<std::uint32_t> fence_;  // of each bucket in what follows
+  std::vector<std::uint64_t> leads_;
+  std::vector<std::uint8_t> tails_;
+  std::vector<std::uint32_t> times_;
+  std::vector<std::uint8_t> reasons_;
+};
+
+std::uint64_t IndexWriter::Sorter::sort(std::uint64_t bucket_count, unsigned skip,
+                                        std::size_t tail_bytes) {
+  // One counting pass puts every entry into its bucket: the keys are spread evenly.
+  const auto bucket = [&](std::uint64_t lead) { return bucket_of(lead << skip, bucket_count); };
+  starts_.assign(bucket_count + 1, 0);
+  for (const Item& item : items_) ++starts_[bucket(item.lead) + 1];
+  for (std::size_t i = 0; i < bucket_count; ++i) starts_[i + 1] += starts_[i];
+  sorted_.resize(items_.size());
+  fence_.assign(starts_.begin(), starts_.end() - 1);
+  for (const Item& item : items_) sorted_[fence_[bucket(item.lead)]++] = item;
+  order_buckets(tail_bytes);
+  join_duplicates(tail_bytes);
+  return leads_.size();
+}
+
+// Buckets hold a handful each; a flood of entries in one costs a comparison sort, no more.
+void IndexWriter::Sorter::order_buckets(std::size_t tail_bytes) {
+  const auto before = [tail_bytes](const Item& a, const Item& b) {
+    if (a.lead != b.lead) return a.lead < b.lead;
+    return std::memcmp(PackedEntry::tail(a.packed), PackedEntry::tail(b.packed), tail_bytes) < 0;
+  };
+  constexpr std::uint32_t kInsertionMax = 24;
+  for (std::size_t b = 0; b + 1 < starts_.size(); ++b) {
+    Item* const first = sorted_.data() + starts_[b];
+    Item* const last = sorted_.data() + starts_[b + 1];
+    if (last - first > kInsertionMax) {
+      std::sort(first, last, before);
+      continue;
+    }
+    for (Item* at = first; at < last; ++at) {
+      const Item item = *at;
+      Item* hole = at;
+      for (; hole > first && before(item, hole[-1]); --hole) *hole = hole[-1];
+      *hole = item;
+    }
+  }
+}
+
+void IndexWriter::Sorter::join_duplicates(std::size_t tail_bytes) {
+  leads_.clear(), tails_.clear(), times_.clear(), reasons_.clear();
+  for (std::size_t b = 0; b + 1 < starts_.size(); ++b) {
+    fence_[b] = static_cast<std::uint32_t>(leads_.size());
+    for (std::size_t i = starts_[b]; i < starts_[b + 1]; ++i) {
+      const std::uint8_t* const entry = sorted_[i].packed;
+      const Reason reason = PackedEntry::reason(entry);
+      const bool again = i > starts_[b] && sorted_[i - 1].lead == sorted_[i].lead &&
+                         std::memcmp(PackedEntry::tail(sorted_[i - 1].packed),
+                                     PackedEntry::tail(entry), tail_bytes) == 0;
+      if (again) {
+        times_.back() = std::min(times_.back(), PackedEntry::time(entry));
+        if (gravity(reason) > gravity(static_cast<Reason>(reasons_.back()))) {
+          reasons_.back() = static_cast<std::uint8_t>(reason);
+        }
+        continue;
+      }
+      leads_.push_back(sorted_[i].lead);
+      tails_.insert(tails_.end(), PackedEntry::tail(entry), PackedEntry::tail(entry) + tail_bytes);
+      times_.push_back(PackedEntry::time(entry));
+      reasons_.push_back(static_cast<std::uint8_t>(reason));
+    }
+  }
+}
+
+void IndexWriter::Sorter::write(const GroupRecord& group, std::uint64_t position,
+                                std::uint64_t first_bucket, Storage& file) {
+  const auto extents = sections(group).extents;
+  const std::size_t tail_bytes = SerialKey::tail_size_of(group.group);
+  for (std::uint32_t& start : fence_) start += static_cast<std::uint32_t>(position);
+  file.write_at(extents[fence].offset + first_bucket * 4, bytes_of(fence_));
+  if (leads_.empty()) return;
+  file.write_at(extents[leads].offset + position * 8, bytes_of(leads_));
+  if (tail_bytes > 0) file.write_at(extents[tails].offset + position * tail_bytes, tails_);
+  file.write_at(extents[times].offset + position * 4, bytes_of(times_));
+  file.write_at(extents[reasons].offset + position, reasons_);
+}
+
+IndexWriter::IndexWriter(Options options, Storage& scratch)
+    : options_(options),
+      partitions_(std::make_unique<Partitions>(options.memory_bytes, scratch)) {}
+
+IndexWriter::~IndexWriter() = default;
+
+void IndexWriter::add(const CrlEntry& entry) {
+  const SerialKey key = SerialKey::from_der(entry.serial);
+  const std::uint32_t time = seconds_since_epoch(entry.revocation_date);
+  std::unique_ptr<Group>& group = groups_[key.group];
+  if (!group) group = std::make_unique<Group>();
+  if (++group->count == Group::kSmall) spread(*group);
+  if (!group->spread) {
+    std::array<std::uint8_t, PackedEntry::kBytesMax> packed{};
+    const std::size_t bytes = PackedEntry::write(packed.data(), key, time, entry.reason);
+    group->small.insert(group->small.end(), packed.begin(),
+                        packed.begin() + static_cast<std::ptrdiff_t>(bytes));
+    ++group->remaining[0];
+    return;
+  }
+  std::uint8_t* const at = partitions_->room(key.lead);
+  partitions_->took(key.lead, PackedEntry::write(at, key, time, entry.reason));
+  ++group->remaining[Partitions::of(key.lead)];
+}
+
+void IndexWriter::spread(Group& group) {
+  group.spread = true;
+  group.remaining.assign(Partitions::kCount, 0);
+  for (std::size_t i = 0; i < group.small.size();) {
+    const std::uint8_t* const packed = group.small.data() + i;
+    const std::uint64_t lead = PackedEntry::lead(packed);
+    const std::size_t bytes = PackedEntry::bytes(PackedEntry::group(packed));
+    std::memcpy(partitions_->room(lead), packed, bytes);
+    partitions_->took(lead, bytes);
+    ++group.remaining[Partitions::of(lead)];
+    i += bytes;
+  }
+  group.small = {};
+}
+
+// Where everything goes, given how many entries each group has left.
+std::vector<GroupRecord> IndexWriter::plan(std::size_t list_count) const {
+  std::vector<GroupRecord> records;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    if (!groups_[g]) continue;
+    GroupRecord record{};
+    record.group = static_cast<std::uint32_t>(g);
+    record.entry_count = groups_[g]->remaining_total();
+    const std::uint64_t parts = groups_[g]->remaining.size();
+    record.bucket_count = parts * divide_up(record.entry_count, kEntriesPerBucket * parts);
+    records.push_back(record);
+  }
+  std::uint64_t offset = align(sizeof(Header) + tables_bytes(list_count, records.size()));
+  for (GroupRecord& record : records) {
+    record.offset = offset;
+    offset = sections(record).end;
+  }
+  return records;
+}
+
+// Sorts and writes every group by the plan, and leaves in `remaining` what was really there. If that
+// differs from the plan, because of duplicates, what was written is void.
+void IndexWriter::sort_all(const std::vector<GroupRecord>& records, Storage& file) {
+  // The position of each part, from the plan's counts.
+  std::vector<std::vector<std::uint64_t>> positions;
+  for (const GroupRecord& record : records) {
+    std::vector<std::uint64_t>& starts = positions.emplace_back();
+    std::uint64_t position = 0;
+    for (const std::uint64_t part : groups_[record.group]->remaining) {
+      starts.push_back(position);
+      position += part;
+    }
+  }
+  const auto sort_part = [&](Sorter& sorter, std::size_t r, std::size_t part) {
+    const GroupRecord& record = records[r];
+    Group& group = *groups_[record.group];
+    const std::size_t tail_bytes = SerialKey::tail_size_of(record.group);
+    const std::uint64_t buckets = record.bucket_count / group.remaining.size();
+    const unsigned skip = group.spread ? Partitions::kBits : 0;
+    const std::uint64_t left = sorter.sort(buckets, skip, tail_bytes);
+    if (left == group.remaining[part]) {
+      sorter.write(record, positions[r][part], part * buckets, file);
+    }
+    group.remaining[part] = left;
+  };
+
+  Sorter small;
+  for (std::size_t r = 0; r < records.size(); ++r) {
+    const Group& group = *groups_[records[r].group];
+    if (group.spread) continue;
+    small.begin();
+    for (std::size_t i = 0; i < group.small.size();
+         i += PackedEntry::bytes(records[r].group)) {
+      small.add(group.small.data() + i);
+    }
+    sort_part(small, r, 0);
+  }
+
+  std::atomic<std::size_t> next = 0;
+  std::mutex failure_mutex;
+  std::exception_ptr failure;
+  const auto work = [&] {
+    try {
+      std::vector<Sorter> sorters(records.size());
+      for (std::size_t part = next++; part < Partitions::kCount; part = next++) {
+        std::array<Sorter*, SerialKey::kGroupCount> by_group{};
+        for (std::size_t r = 0; r < records.size(); ++r) {
+          sorters[r].begin();
+          by_group[records[r].group] = &sorters[r];
+        }
+        partitions_->for_each(part, [&](const std::uint8_t* packed) {
+          by_group[PackedEntry::group(packed)]->add(packed);
+        });
+        for (std::size_t r = 0; r < records.size(); ++r) {
+          if (groups_[records[r].group]->spread) sort_part(sorters[r], r, part);
+        }
+      }
+    } catch (...) {
+      const std::lock_guard lock(failure_mutex);
+      failure = std::current_exception();
+      next = Partitions::kCount;
+    }
+  };
+  if (std::ranges::any_of(groups_, [](const auto& group) { return group && group->spread; })) {
+    std::vector<std::jthread> helpers;
+    for (unsigned i = 1; i < options_.threads; ++i) helpers.emplace_back(work);
+    work();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+// The last fence value of each group, then the checksums over what the storage really holds.
+void IndexWriter::seal(std::vector<GroupRecord>& records, Storage& file) {
+  for (const GroupRecord& record : records) {
+    const std::uint32_t end = static_cast<std::uint32_t>(record.entry_count);
+    const std::uint64_t at = sections(record).extents[fence].offset + record.bucket_count * 4;
+    file.write_at(at, {reinterpret_cast<const std::uint8_t*>(&end), sizeof end});
+  }
+  const Bytes written = file.read_back();
+  for (GroupRecord& record : records) {
+    const auto extents = sections(record).extents;
+    for (std::size_t s = 0; s < kSectionCount; ++s) {
+      record.checksums[s] = XXH3_64bits(written.data() + extents[s].offset, extents[s].bytes);
+    }
+  }
+}
+
+Result<IndexWriter::Outcome> IndexWriter::write(const IndexDescription& description,
+                                                Storage& file) {
+  std::uint64_t added = 0;
+  for (const auto& group : groups_) {
+    if (!group) continue;
+    added += group->count;
+    if (group->count > kGroupEntriesMax) return Error{Errc::too_many_entries, 0, "entries"};
+  }
+  partitions_->seal();
+  Outcome outcome;
+  outcome.scratch_bytes = partitions_->scratch_bytes();
+  outcome.entry_count = added;
+
+  // Usually no serial is listed twice and the first round is the last; else the second one is, with
+  // the counts that the first one found.
+  std::vector<GroupRecord> records;
+  std::uint64_t planned = 0;
+  do {
+    planned = outcome.entry_count;
+    records = plan(description.lists.size());
+    outcome.file_bytes = records.empty()
+                             ? align(sizeof(Header) + tables_bytes(description.lists.size(), 0))
+                             : sections(records.back()).end;
+    file.resize(outcome.file_bytes);
+    sort_all(records, file);
+    outcome.entry_count = 0;
+    for (const GroupRecord& record : records) {
+      outcome.entry_count += groups_[record.group]->remaining_total();
+    }
+  } while (outcome.entry_count != planned);
+  outcome.duplicate_count = added - outcome.entry_count;
+
+  seal(records, file);
+  file.write_at(0, head(description, records, outcome));
+  return outcome;
+}
+
+}  // namespace pki
