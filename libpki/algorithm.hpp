@@ -1,4 +1,5 @@
-// algorithm.hpp: AlgorithmIdentifiers of digests and signatures. Pure DER; the work is in crypto.hpp.
+// algorithm.hpp: AlgorithmIdentifiers of digests and signatures. Pure DER; the work is in
+// crypto.hpp.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +31,9 @@ struct SignatureAlgorithm {
 [[nodiscard]] std::string to_string(const SignatureAlgorithm& algorithm);
 [[nodiscard]] std::string to_string(DigestAlgorithm algorithm);
 
-// Reads the AlgorithmIdentifier of a digest, with absent or NULL parameters; nothing if the digest is
-// one we do not know (which is no fault of the encoding). Errors: those of Reader::read, bad_oid,
-// trailing_data.
+// Reads the AlgorithmIdentifier of a digest, with absent or NULL parameters; nothing if the digest
+// is one we do not know (which is no fault of the encoding). Errors: those of Reader::read,
+// bad_oid, trailing_data.
 //
 //   AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL }
 [[nodiscard]] Result<std::optional<DigestAlgorithm>> read_digest_algorithm(der::Reader& reader,

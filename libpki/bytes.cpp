@@ -6,7 +6,8 @@ namespace pki {
 namespace {
 
 constexpr std::string_view kHexDigits = "0123456789abcdef";
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::uint8_t kNoDigit = 0xFF;
 
 // Both alphabets of RFC 4648: '-' and '_' stand for '+' and '/'.
@@ -72,7 +73,8 @@ std::string to_base64(Bytes bytes) {
 }
 
 Result<void> decode_base64(std::string_view text, std::vector<std::uint8_t>& out) {
-  const std::size_t digits = text.find('=') == std::string_view::npos ? text.size() : text.find('=');
+  const std::size_t digits =
+      text.find('=') == std::string_view::npos ? text.size() : text.find('=');
   const std::size_t padding = text.size() - digits;
   const std::size_t rest = digits % 4;
   const bool padding_fits = padding == 0 || (rest != 0 && padding == 4 - rest);

@@ -66,7 +66,8 @@ Result<void> read_crl_extension(const Extension& extension, Seen& seen, CrlExten
     return extension.error(Errc::delta_crl, "deltaCRLIndicator");
   }
   if (extension.is(oid::issuing_distribution_point)) return refuse_distribution_point(extension);
-  if (extension.is(oid::issuer_alt_name)) return {};  // a name only; the signature settles who it is
+  if (extension.is(oid::issuer_alt_name))
+    return {};  // a name only; the signature settles who it is
   if (extension.critical) return extension.error(Errc::unknown_critical_extension, field);
   return {};
 }

@@ -53,15 +53,16 @@ class CrlNumber {
   std::array<std::uint8_t, 20> octets_{};
 };
 
-// Crl is a view of one complete CRL: everything but the entries, which are walked by for_each_entry.
+// Crl is a view of one complete CRL: everything but the entries, which are walked by
+// for_each_entry.
 //
 // Parsing promises: DER of all that surrounds the entries, and an outer length that is the input's;
 // version 2; one algorithm inside and outside; nextUpdate after thisUpdate; a CRL number; no
-// unknown critical extension; complete and direct. It does NOT promise: that the signature is right,
-// that issuer or dates suit (check_crl), or anything about the entries.
+// unknown critical extension; complete and direct. It does NOT promise: that the signature is
+// right, that issuer or dates suit (check_crl), or anything about the entries.
 struct Crl {
-  Bytes der;                     // the whole list
-  Bytes tbs;                     // TBSCertList with tag and length: what is signed
+  Bytes der;  // the whole list
+  Bytes tbs;  // TBSCertList with tag and length: what is signed
   SignatureAlgorithm algorithm;
   Bytes signature;
 
@@ -80,9 +81,9 @@ struct Crl {
 // partitioned_crl, indirect_crl, empty_sequence, trailing_data.
 [[nodiscard]] Result<Crl> parse_crl(Bytes der);
 
-// May this list speak for `issuer` at `now`? By name, key identifier, key usage (cRLSign) and dates,
-// RFC 5280 6.3.3 (a), (f). `skew` is how far thisUpdate may lie ahead of our clock.
-// Errors: issuer_mismatch, authority_key_mismatch, key_usage, not_yet_valid, expired.
+// May this list speak for `issuer` at `now`? By name, key identifier, key usage (cRLSign) and
+// dates, RFC 5280 6.3.3 (a), (f). `skew` is how far thisUpdate may lie ahead of our clock. Errors:
+// issuer_mismatch, authority_key_mismatch, key_usage, not_yet_valid, expired.
 [[nodiscard]] Result<void> check_crl(const Crl& crl, const Certificate& issuer, Time now,
                                      std::chrono::seconds skew);
 
@@ -99,8 +100,8 @@ struct CrlEntry {
 //   SEQUENCE { userCertificate CertificateSerialNumber, revocationDate Time,
 //              crlEntryExtensions Extensions OPTIONAL }                        (RFC 5280 5.1.2.6)
 //
-// Errors: those of the DER readers, serial_too_long, wrong_time_type, time_out_of_range, bad_reason,
-// unknown_critical_extension, duplicate_extension, indirect_crl, empty_sequence.
+// Errors: those of the DER readers, serial_too_long, wrong_time_type, time_out_of_range,
+// bad_reason, unknown_critical_extension, duplicate_extension, indirect_crl, empty_sequence.
 [[nodiscard]] Result<CrlEntry> read_entry(der::Reader& entries);
 
 // The usual entry, at least nine in ten: UTCTime, and a reasonCode or nothing. Reads it without the
@@ -108,11 +109,10 @@ struct CrlEntry {
 // case read_entry decides. Accepts nothing that read_entry would not read in the same way.
 [[nodiscard]] std::size_t read_usual_entry(Bytes entries, CrlEntry& out);
 
-// Walks every entry in the order of the list and calls visit(const CrlEntry&) for each. The views in
-// an entry last as long as the list's bytes.
-// Returns how many there were. Errors: those of read_entry; what was visited before it is then void,
-// since a critical extension anywhere condemns the whole list (RFC 5280 5.3).
-// Cost: one pass, about 12 ns an entry; no allocation.
+// Walks every entry in the order of the list and calls visit(const CrlEntry&) for each. The views
+// in an entry last as long as the list's bytes. Returns how many there were. Errors: those of
+// read_entry; what was visited before it is then void, since a critical extension anywhere condemns
+// the whole list (RFC 5280 5.3). Cost: one pass, about 12 ns an entry; no allocation.
 template <class Visit>
 [[nodiscard]] Result<std::uint64_t> for_each_entry(const Crl& crl, Visit&& visit) {
   Bytes rest = crl.entries;
@@ -145,7 +145,8 @@ inline std::size_t read_usual_entry(Bytes entries, CrlEntry& out) {
   if (entries.size() < 4 || entries[0] != 0x30 || entries[2] != 0x02) return 0;
   const std::size_t size = entries[1];
   const std::size_t serial = entries[3];
-  if (size >= 0x80 || entries.size() < 2 + size || serial == 0 || serial > kSerialOctetsMax) return 0;
+  if (size >= 0x80 || entries.size() < 2 + size || serial == 0 || serial > kSerialOctetsMax)
+    return 0;
   const bool has_reason = size == 2 + serial + kDate + kReason;
   if (size != 2 + serial + kDate && !has_reason) return 0;
 

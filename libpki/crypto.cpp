@@ -112,7 +112,9 @@ bool verify_ed25519(EVP_PKEY* key, Bytes data, Bytes signature) {
 }
 
 // An encrypted key asks for a password; nobody is there to answer.
-int no_password(char*, int, int, void*) { return -1; }
+int no_password(char*, int, int, void*) {
+  return -1;
+}
 
 }  // namespace
 
@@ -181,7 +183,9 @@ Signer::Signer(Signer&&) noexcept = default;
 Signer& Signer::operator=(Signer&&) noexcept = default;
 Signer::~Signer() = default;
 
-Signer Signer::clone() const { return Signer(key_, algorithm_); }
+Signer Signer::clone() const {
+  return Signer(key_, algorithm_);
+}
 
 Result<Signer> Signer::from_pem(std::string_view pem) {
   const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
@@ -202,13 +206,13 @@ std::optional<Bytes> Signer::sign(Bytes data) {
   bool signed_ = false;
   if (algorithm_.scheme == SignatureScheme::ed25519) {
     const MdContext context(EVP_MD_CTX_new());
-    signed_ = context &&
-              EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
-              EVP_DigestSign(context.get(), signature_.data(), &size, data.data(), data.size()) == 1;
+    signed_ =
+        context && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1 &&
+        EVP_DigestSign(context.get(), signature_.data(), &size, data.data(), data.size()) == 1;
   } else if (context_) {
     const Digest hash = digest(algorithm_.digest, data);
-    signed_ = EVP_PKEY_sign(context_.get(), signature_.data(), &size, hash.octets.data(),
-                            hash.size) == 1;
+    signed_ =
+        EVP_PKEY_sign(context_.get(), signature_.data(), &size, hash.octets.data(), hash.size) == 1;
   }
   ERR_clear_error();
   if (!signed_) return std::nullopt;
@@ -247,6 +251,8 @@ std::string name_to_string(Bytes name) {
   return {text, static_cast<std::size_t>(size)};
 }
 
-std::string crypto_library_version() { return OpenSSL_version(OPENSSL_VERSION); }
+std::string crypto_library_version() {
+  return OpenSSL_version(OPENSSL_VERSION);
+}
 
 }  // namespace pki

@@ -1,4 +1,5 @@
-// crypto.hpp: digests, signatures and keys. crypto.cpp is the only file of libpki that knows OpenSSL.
+// crypto.hpp: digests, signatures and keys. crypto.cpp is the only file of libpki that knows
+// OpenSSL.
 #pragma once
 
 #include <array>
@@ -93,8 +94,8 @@ class Signer {
   std::vector<std::uint8_t> signature_;
 };
 
-// The first PEM block with that label ("CERTIFICATE"), decoded; nullopt if there is none. Text before
-// and after it is skipped, as openssl does.
+// The first PEM block with that label ("CERTIFICATE"), decoded; nullopt if there is none. Text
+// before and after it is skipped, as openssl does.
 [[nodiscard]] std::optional<std::vector<std::uint8_t>> decode_pem(std::string_view text,
                                                                   std::string_view label);
 

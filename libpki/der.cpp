@@ -9,7 +9,8 @@ Result<Bytes> Reader::take(std::uint64_t count, const char* field) {
   return taken;
 }
 
-// X.690 8.1.3 and 10.1: short form below 128, else 0x80 + count and the length in the fewest octets.
+// X.690 8.1.3 and 10.1: short form below 128, else 0x80 + count and the length in the fewest
+// octets.
 Result<std::uint64_t> Reader::take_length(const char* field) {
   const std::uint64_t at = offset();
   PKI_TRY_ASSIGN(const Bytes first, take(1, field));

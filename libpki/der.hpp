@@ -1,4 +1,5 @@
-// der.hpp: reading DER (ITU-T X.690), strictly. The ground that everything else in libpki stands on.
+// der.hpp: reading DER (ITU-T X.690), strictly. The ground that everything else in libpki stands
+// on.
 //
 // Start here. One primitive, Reader::take, compares a wanted number of bytes with what is left; no
 // other line of the project compares lengths that came from outside. Everything is a view of the

@@ -19,8 +19,8 @@
 
 namespace pki::der {
 
-// Owns the buffer; not for use from two threads at once. A Writer that is kept and cleared allocates
-// nothing once its buffer has grown.
+// Owns the buffer; not for use from two threads at once. A Writer that is kept and cleared
+// allocates nothing once its buffer has grown.
 class Writer {
  public:
   [[nodiscard]] Bytes bytes() const { return out_; }

@@ -24,7 +24,8 @@ Row row(Errc code) {
     case Errc::length_too_large: return {"length_too_large", "a length above 2^63 - 1"};
     case Errc::trailing_data: return {"trailing_data", "there are bytes after the end"};
     case Errc::bad_boolean: return {"bad_boolean", "DER encodes a BOOLEAN as 00 or FF"};
-    case Errc::default_encoded: return {"default_encoded", "DER omits a value equal to its DEFAULT"};
+    case Errc::default_encoded:
+      return {"default_encoded", "DER omits a value equal to its DEFAULT"};
     case Errc::bad_integer: return {"bad_integer", "an INTEGER that is empty or not minimal"};
     case Errc::integer_out_of_range: return {"integer_out_of_range", "the number is out of range"};
     case Errc::bad_bit_string: return {"bad_bit_string", "the unused bits are not valid DER"};
@@ -33,7 +34,8 @@ Row row(Errc code) {
     case Errc::bad_time: return {"bad_time", "not a valid time in the form that RFC 5280 requires"};
     case Errc::wrong_time_type:
       return {"wrong_time_type", "RFC 5280 wants UTCTime through 2049 and GeneralizedTime after"};
-    case Errc::empty_sequence: return {"empty_sequence", "an empty list must be left out altogether"};
+    case Errc::empty_sequence:
+      return {"empty_sequence", "an empty list must be left out altogether"};
     case Errc::algorithm_mismatch:
       return {"algorithm_mismatch", "the signature algorithms inside and outside differ"};
     case Errc::unsupported_algorithm:
@@ -67,11 +69,13 @@ Row row(Errc code) {
     case Errc::time_out_of_range:
       return {"time_out_of_range", "the index holds dates from 1950 to February 2086"};
     case Errc::pem_not_der:
-      return {"pem_not_der", "this is PEM; convert it: openssl crl -in FILE -outform DER -out crl.der"};
+      return {"pem_not_der",
+              "this is PEM; convert it: openssl crl -in FILE -outform DER -out crl.der"};
     case Errc::issuer_mismatch: return {"issuer_mismatch", "the issuer's name is another one"};
     case Errc::authority_key_mismatch:
       return {"authority_key_mismatch", "signed by another key of an issuer with that name"};
-    case Errc::key_usage: return {"key_usage", "the certificate does not allow this use of its key"};
+    case Errc::key_usage:
+      return {"key_usage", "the certificate does not allow this use of its key"};
     case Errc::expired: return {"expired", "the end of its validity has passed"};
     case Errc::not_yet_valid: return {"not_yet_valid", "its validity begins in the future"};
     case Errc::crl_number_decreased:
@@ -103,14 +107,20 @@ Row row(Errc code) {
 
 }  // namespace
 
-std::string_view name(Errc code) { return row(code).name; }
+std::string_view name(Errc code) {
+  return row(code).name;
+}
 
-std::string_view explain(Errc code) { return row(code).explanation; }
+std::string_view explain(Errc code) {
+  return row(code).explanation;
+}
 
 std::string to_string(const Error& error) {
   std::string text;
-  if (error.field[0] != '\0') text.append(error.field).append(" at byte ");
-  else text.append("byte ");
+  if (error.field[0] != '\0')
+    text.append(error.field).append(" at byte ");
+  else
+    text.append("byte ");
   text.append(std::to_string(error.offset)).append(": ");
   text.append(name(error.code)).append(": ").append(explain(error.code));
   return text;

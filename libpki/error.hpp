@@ -12,66 +12,66 @@ namespace pki {
 // test that yields it (tests/unit/errors_test.cpp checks that none is forgotten).
 enum class Errc : std::uint8_t {
   // --- DER (X.690) ---
-  truncated,            // an element claims more bytes than there are
-  bad_tag,              // another element was expected here
-  high_tag_number,      // multi-byte tags do not occur in PKIX
-  indefinite_length,    // BER: length octet 0x80
-  non_minimal_length,   // BER: the length could have been written shorter
-  length_too_large,     // a length of more than eight octets
-  trailing_data,        // bytes after the last element of a structure
-  bad_boolean,          // DER knows 0x00 and 0xFF only
-  default_encoded,      // DER omits a value that equals its DEFAULT
-  bad_integer,          // empty, or not in the shortest form
+  truncated,             // an element claims more bytes than there are
+  bad_tag,               // another element was expected here
+  high_tag_number,       // multi-byte tags do not occur in PKIX
+  indefinite_length,     // BER: length octet 0x80
+  non_minimal_length,    // BER: the length could have been written shorter
+  length_too_large,      // a length of more than eight octets
+  trailing_data,         // bytes after the last element of a structure
+  bad_boolean,           // DER knows 0x00 and 0xFF only
+  default_encoded,       // DER omits a value that equals its DEFAULT
+  bad_integer,           // empty, or not in the shortest form
   integer_out_of_range,  // a number larger than the field allows
-  bad_bit_string,       // unused-bits octet missing, above 7, or bits not zero
-  bad_oid,              // an object identifier that is empty or not minimally encoded
-  bad_null,             // a NULL with content
-  bad_time,             // not YYMMDDHHMMSSZ / YYYYMMDDHHMMSSZ, or no such moment
-  wrong_time_type,      // UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 5.1.2.4)
-  empty_sequence,       // SIZE (1..MAX) but there is none
+  bad_bit_string,        // unused-bits octet missing, above 7, or bits not zero
+  bad_oid,               // an object identifier that is empty or not minimally encoded
+  bad_null,              // a NULL with content
+  bad_time,              // not YYMMDDHHMMSSZ / YYYYMMDDHHMMSSZ, or no such moment
+  wrong_time_type,       // UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 5.1.2.4)
+  empty_sequence,        // SIZE (1..MAX) but there is none
 
   // --- algorithms and keys ---
-  algorithm_mismatch,     // the inner and the outer signature algorithm differ
-  unsupported_algorithm,  // a signature or digest algorithm that we do not know
-  weak_algorithm,         // SHA-1 or MD5 signatures
+  algorithm_mismatch,        // the inner and the outer signature algorithm differ
+  unsupported_algorithm,     // a signature or digest algorithm that we do not know
+  weak_algorithm,            // SHA-1 or MD5 signatures
   bad_algorithm_parameters,  // parameters that the algorithm does not take
-  unsupported_key,        // a public key of another kind, curve or size
-  bad_signature,          // the signature does not verify
+  unsupported_key,           // a public key of another kind, curve or size
+  bad_signature,             // the signature does not verify
 
   // --- certificates and extensions (RFC 5280 section 4) ---
-  unsupported_version,           // not version 3 (certificate), 2 (CRL), 1 (OCSP)
-  duplicate_extension,           // the same extension twice
-  unknown_critical_extension,    // marked critical, and we do not know it
-  criticality,                   // marked critical though it must not be, or the reverse
-  serial_too_long,               // more than 20 octets
-  time_order,                    // notAfter before notBefore, nextUpdate not after thisUpdate
+  unsupported_version,         // not version 3 (certificate), 2 (CRL), 1 (OCSP)
+  duplicate_extension,         // the same extension twice
+  unknown_critical_extension,  // marked critical, and we do not know it
+  criticality,                 // marked critical though it must not be, or the reverse
+  serial_too_long,             // more than 20 octets
+  time_order,                  // notAfter before notBefore, nextUpdate not after thisUpdate
 
   // --- CRLs (RFC 5280 section 5) ---
-  missing_next_update,        // RFC 5280 requires it, and without it nothing ends "good"
-  missing_crl_number,         // RFC 5280 5.2.3 requires it; it is the guard against rollback
-  crl_number_too_long,        // more than 20 octets
-  delta_crl,                  // a deltaCRLIndicator where a complete list was expected
-  partitioned_crl,            // an issuingDistributionPoint that narrows the scope
-  indirect_crl,               // entries of other issuers
-  bad_reason,                 // reason 7, above 10, or removeFromCRL in a complete list
-  time_out_of_range,          // a date that the index can't hold
-  pem_not_der,                // "-----BEGIN": convert it first
+  missing_next_update,  // RFC 5280 requires it, and without it nothing ends "good"
+  missing_crl_number,   // RFC 5280 5.2.3 requires it; it is the guard against rollback
+  crl_number_too_long,  // more than 20 octets
+  delta_crl,            // a deltaCRLIndicator where a complete list was expected
+  partitioned_crl,      // an issuingDistributionPoint that narrows the scope
+  indirect_crl,         // entries of other issuers
+  bad_reason,           // reason 7, above 10, or removeFromCRL in a complete list
+  time_out_of_range,    // a date that the index can't hold
+  pem_not_der,          // "-----BEGIN": convert it first
 
   // --- what a list, certificate or responder may be used for ---
-  issuer_mismatch,        // the CRL or certificate names another issuer
+  issuer_mismatch,         // the CRL or certificate names another issuer
   authority_key_mismatch,  // the AKI names another key of that issuer
-  key_usage,              // the certificate may not do this (cRLSign, OCSPSigning)
-  expired,                // past nextUpdate or notAfter
-  not_yet_valid,          // before thisUpdate or notBefore
-  crl_number_decreased,   // lower than the list in force
-  crl_number_reused,      // equal to the list in force, with other bytes
-  this_update_decreased,  // older than the list in force
+  key_usage,               // the certificate may not do this (cRLSign, OCSPSigning)
+  expired,                 // past nextUpdate or notAfter
+  not_yet_valid,           // before thisUpdate or notBefore
+  crl_number_decreased,    // lower than the list in force
+  crl_number_reused,       // equal to the list in force, with other bytes
+  this_update_decreased,   // older than the list in force
 
   // --- OCSP (RFC 6960) ---
-  empty_request,       // a request for nothing
-  too_many_requests,   // more CertIDs than one request may hold
-  bad_nonce_length,    // not 1 to 128 octets (RFC 9654)
-  bad_base64,          // a GET path that does not decode
+  empty_request,      // a request for nothing
+  too_many_requests,  // more CertIDs than one request may hold
+  bad_nonce_length,   // not 1 to 128 octets (RFC 9654)
+  bad_base64,         // a GET path that does not decode
 
   // --- the index file (index_format.md) ---
   index_bad_magic,         // not an index file
@@ -109,7 +109,8 @@ template <class T>
 using Result = boost::system::result<T, Error>;
 
 // Asking a Result for the value it does not have is a bug of the caller.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 }  // namespace pki
 
@@ -117,8 +118,8 @@ using Result = boost::system::result<T, Error>;
 #define PKI_JOIN(a, b) PKI_JOIN_(a, b)
 
 // PKI_TRY(expression): returns the error of a Result from the enclosing function, or goes on.
-#define PKI_TRY(expression)                                                    \
-  do {                                                                         \
+#define PKI_TRY(expression)                                                     \
+  do {                                                                          \
     if (auto pki_result = (expression); !pki_result) return pki_result.error(); \
   } while (false)
 

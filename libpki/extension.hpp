@@ -10,7 +10,7 @@ namespace pki {
 // Extension ::= SEQUENCE { extnID OBJECT IDENTIFIER, critical BOOLEAN DEFAULT FALSE,
 //                          extnValue OCTET STRING }                          (RFC 5280 4.1)
 struct Extension {
-  Bytes id;           // content of the OID
+  Bytes id;  // content of the OID
   bool critical;
   der::Reader value;  // what is inside the OCTET STRING
   std::uint64_t offset;
@@ -23,8 +23,8 @@ struct Extension {
 // Errors: those of Reader::read, bad_oid, bad_boolean, default_encoded, trailing_data.
 [[nodiscard]] Result<Extension> read_extension(der::Reader& list, const char* field);
 
-// Seen remembers which of up to 32 known extensions occurred. Unknown ones are not counted: they are
-// ignored if they are not critical, and refused once if they are.
+// Seen remembers which of up to 32 known extensions occurred. Unknown ones are not counted: they
+// are ignored if they are not critical, and refused once if they are.
 class Seen {
  public:
   // Error: duplicate_extension, if `number` was marked before.

@@ -1,5 +1,5 @@
-// index_format.hpp: the layout of an index file, version 1. index_format.md explains it with a picture
-// and a hexdump. Written by index_writer.cpp, read by index_reader.cpp.
+// index_format.hpp: the layout of an index file, version 1. index_format.md explains it with a
+// picture and a hexdump. Written by index_writer.cpp, read by index_reader.cpp.
 //
 // All numbers are little-endian, but for CRL numbers, which are big-endian as in DER.
 // DO NOT CHANGE what is here: a new layout is a new version.
@@ -15,7 +15,7 @@ namespace pki::index_format {
 
 inline constexpr std::array<std::uint8_t, 8> kMagic = {0x89, 'T', 'A', 'S', 'H', 'I', 'K', 'A'};
 inline constexpr std::uint32_t kVersion = 1;
-inline constexpr std::uint64_t kAlignment = 64;       // of every section
+inline constexpr std::uint64_t kAlignment = 64;        // of every section
 inline constexpr std::uint64_t kEntriesPerBucket = 5;  // on average; what the writer aims at
 inline constexpr std::uint64_t kGroupEntriesMax = 0xFFFFFFFE;
 inline constexpr std::uint32_t kListCountMax = 1U << 20;
@@ -27,11 +27,11 @@ struct Header {
   std::uint32_t group_count;  // GroupRecords after those, 0 to SerialKey::kGroupCount
   std::uint32_t zero;
   std::uint64_t file_bytes;
-  std::uint64_t entry_count;  // over all groups
-  std::uint64_t generation;   // counts up by one with each publish
-  std::int64_t this_update;   // the oldest of the lists', Unix seconds
-  std::int64_t next_update;   // the earliest of the lists', Unix seconds
-  std::int64_t created_at;    // Unix seconds
+  std::uint64_t entry_count;                     // over all groups
+  std::uint64_t generation;                      // counts up by one with each publish
+  std::int64_t this_update;                      // the oldest of the lists', Unix seconds
+  std::int64_t next_update;                      // the earliest of the lists', Unix seconds
+  std::int64_t created_at;                       // Unix seconds
   std::array<std::uint8_t, 32> issuer_key_hash;  // SHA-256 of the issuer's SubjectPublicKeyInfo
   std::uint64_t reserved[2];                     // zero
   std::uint64_t checksum;                        // see head_checksum()
@@ -44,10 +44,10 @@ struct ListRecord {
   std::uint32_t zero;
   std::int64_t this_update;  // Unix seconds
   std::int64_t next_update;
-  std::uint64_t entry_count;               // as in the list, before duplicates were joined
-  std::array<std::uint8_t, 32> identity;   // SHA-256 of the digest that was signed
-  std::array<std::uint8_t, 32> scope;      // zero: complete for the issuer
-  std::uint64_t reserved[2];               // zero
+  std::uint64_t entry_count;              // as in the list, before duplicates were joined
+  std::array<std::uint8_t, 32> identity;  // SHA-256 of the digest that was signed
+  std::array<std::uint8_t, 32> scope;     // zero: complete for the issuer
+  std::uint64_t reserved[2];              // zero
 };
 static_assert(sizeof(ListRecord) == 128 && std::is_trivially_copyable_v<ListRecord>);
 
@@ -105,8 +105,8 @@ struct Sections {
   return static_cast<std::uint64_t>(static_cast<Wide>(lead) * bucket_count >> 64);
 }
 
-// The checksum of `head`, which is the header and both tables: XXH3-64 of two XXH3-64 values, that of
-// the header up to its checksum and that of the tables.
+// The checksum of `head`, which is the header and both tables: XXH3-64 of two XXH3-64 values, that
+// of the header up to its checksum and that of the tables.
 [[nodiscard]] std::uint64_t head_checksum(Bytes head);
 
 }  // namespace pki::index_format

@@ -67,11 +67,13 @@ class IndexWriter::Partitions {
     chain.free -= bytes;
   }
 
-  // Calls visit(const std::uint8_t* entry) for each entry of a partition. Thread-safe once all is in.
+  // Calls visit(const std::uint8_t* entry) for each entry of a partition. Thread-safe once all is
+  // in.
   template <class Visit>
   void for_each(std::size_t partition, Visit&& visit) const {
     const Chain& chain = chains_[partition];
-    for (const Piece& piece : chain.spilled) walk(spilled_.data() + piece.offset, piece.bytes, visit);
+    for (const Piece& piece : chain.spilled)
+      walk(spilled_.data() + piece.offset, piece.bytes, visit);
     for (const std::uint8_t* chunk : chain.full) {
       walk(chunk, chunk_bytes(chunk), visit);
     }

@@ -13,7 +13,8 @@ namespace {
 
 // The reasons that the writer can have put into a file.
 bool is_reason(std::uint8_t octet) {
-  return octet == static_cast<std::uint8_t>(Reason::absent) || (octet <= 10 && octet != 7 && octet != 8);
+  return octet == static_cast<std::uint8_t>(Reason::absent) ||
+         (octet <= 10 && octet != 7 && octet != 8);
 }
 
 }  // namespace
@@ -113,8 +114,7 @@ Result<void> Index::read_tables(Bytes file) {
     ListRecord record;
     std::memcpy(&record, at, sizeof record);
     lists_.push_back({CrlNumber(record.crl_number), time(record.this_update),
-                      time(record.next_update), record.entry_count, record.identity,
-                      record.scope});
+                      time(record.next_update), record.entry_count, record.identity, record.scope});
   }
   records_.resize(header_.group_count);
   std::memcpy(records_.data(), at, records_.size() * sizeof(GroupRecord));

@@ -1,4 +1,5 @@
-// index_reader.hpp: looking serials up in an index file (index_format.hpp) that somebody has mapped.
+// index_reader.hpp: looking serials up in an index file (index_format.hpp) that somebody has
+// mapped.
 #pragma once
 
 #include <array>
@@ -25,16 +26,16 @@ struct Revocation {
 class Index {
  public:
   // Opens a file, and reads all of it once: header, layout, every checksum, and that keys and fence
-  // are in order, so that no lookup can go astray afterwards, whatever the bytes are. `file` begins at
-  // an address that is a multiple of 8, as every mapping does.
-  // Errors: index_bad_magic, index_version, index_size, index_header_checksum, index_layout,
-  // index_section_checksum, index_order; offset and field say where.
-  // Cost: about 5 ns an entry, no allocation but for the tables.
+  // are in order, so that no lookup can go astray afterwards, whatever the bytes are. `file` begins
+  // at an address that is a multiple of 8, as every mapping does. Errors: index_bad_magic,
+  // index_version, index_size, index_header_checksum, index_layout, index_section_checksum,
+  // index_order; offset and field say where. Cost: about 5 ns an entry, no allocation but for the
+  // tables.
   [[nodiscard]] static Result<Index> open(Bytes file);
 
-  // The revocation of a serial; nothing if it is not listed. What an unlisted serial means is for the
-  // caller to say, and only while the index is fresh.
-  // Cost: two cache misses, four on a hit; no allocation, no lock.
+  // The revocation of a serial; nothing if it is not listed. What an unlisted serial means is for
+  // the caller to say, and only while the index is fresh. Cost: two cache misses, four on a hit; no
+  // allocation, no lock.
   [[nodiscard]] std::optional<Revocation> lookup(const SerialKey& key) const;
 
   [[nodiscard]] std::uint64_t entry_count() const { return header_.entry_count; }

@@ -88,7 +88,9 @@ std::vector<std::uint8_t> head(const IndexDescription& description,
   return out;
 }
 
-constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
+constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) {
+  return (a + b - 1) / b;
+}
 
 }  // namespace
 
@@ -222,8 +224,7 @@ void IndexWriter::Sorter::write(const GroupRecord& group, std::uint64_t position
 }
 
 IndexWriter::IndexWriter(Options options, Storage& scratch)
-    : options_(options),
-      partitions_(std::make_unique<Partitions>(options.memory_bytes, scratch)) {}
+    : options_(options), partitions_(std::make_unique<Partitions>(options.memory_bytes, scratch)) {}
 
 IndexWriter::~IndexWriter() = default;
 
@@ -281,8 +282,8 @@ std::vector<GroupRecord> IndexWriter::plan(std::size_t list_count) const {
   return records;
 }
 
-// Sorts and writes every group by the plan, and leaves in `remaining` what was really there. If that
-// differs from the plan, because of duplicates, what was written is void.
+// Sorts and writes every group by the plan, and leaves in `remaining` what was really there. If
+// that differs from the plan, because of duplicates, what was written is void.
 void IndexWriter::sort_all(const std::vector<GroupRecord>& records, Storage& file) {
   // The position of each part, from the plan's counts.
   std::vector<std::vector<std::uint64_t>> positions;
@@ -312,8 +313,7 @@ void IndexWriter::sort_all(const std::vector<GroupRecord>& records, Storage& fil
     const Group& group = *groups_[records[r].group];
     if (group.spread) continue;
     small.begin();
-    for (std::size_t i = 0; i < group.small.size();
-         i += PackedEntry::bytes(records[r].group)) {
+    for (std::size_t i = 0; i < group.small.size(); i += PackedEntry::bytes(records[r].group)) {
       small.add(group.small.data() + i);
     }
     sort_part(small, r, 0);

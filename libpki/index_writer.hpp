@@ -1,8 +1,8 @@
 // index_writer.hpp: from CRL entries in any order to an index file (index_format.hpp).
 //
-// Memory is bounded by the caller, not by the list: entries are spread over partitions as they come,
-// by the leading bits of their key; what does not fit is put down in a scratch storage. Each partition
-// is then small enough to be sorted in cache, and is written to its place in the file.
+// Memory is bounded by the caller, not by the list: entries are spread over partitions as they
+// come, by the leading bits of their key; what does not fit is put down in a scratch storage. Each
+// partition is then small enough to be sorted in cache, and is written to its place in the file.
 #pragma once
 
 #include <array>
@@ -70,9 +70,9 @@ class IndexWriter {
 
   // Sorts, joins duplicates and writes the whole file. Durability is the storage's affair.
   //
-  // A serial that is listed more than once is revoked from the earliest of its dates, for the gravest
-  // of its reasons: compromise before withdrawal, cessation, supersession, affiliation, unspecified,
-  // none, and every one of them before a hold. The order of the list does not matter.
+  // A serial that is listed more than once is revoked from the earliest of its dates, for the
+  // gravest of its reasons: compromise before withdrawal, cessation, supersession, affiliation,
+  // unspecified, none, and every one of them before a hold. The order of the list does not matter.
   //
   // Error: too_many_entries. Cost: about 20 ns an entry and thread.
   [[nodiscard]] Result<Outcome> write(const IndexDescription& description, Storage& file);

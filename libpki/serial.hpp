@@ -13,7 +13,8 @@ inline constexpr std::size_t kSerialOctetsMax = 20;
 
 // A serial number as it stands in DER: two's complement, shortest form, 1 to 21 content octets (21
 // only where the first is the zero that keeps twenty octets positive). RFC 5280 4.1.2.2 wants
-// positive numbers of at most 20 octets, and asks for grace where a CA issued zero or a negative one.
+// positive numbers of at most 20 octets, and asks for grace where a CA issued zero or a negative
+// one.
 //
 // Reads CertificateSerialNumber ::= INTEGER. Errors: those of Reader::read, bad_integer,
 // serial_too_long.
@@ -21,7 +22,8 @@ inline constexpr std::size_t kSerialOctetsMax = 20;
 
 // SerialKey is a serial number in the form in which the index sorts it.
 //
-// Serials are told apart by `group` (sign and width), then by (lead, tail). The mapping is one to one:
+// Serials are told apart by `group` (sign and width), then by (lead, tail). The mapping is one to
+// one:
 //   - a magnitude of up to 8 octets makes a 64-bit number, with no tail;
 //   - a longer one of w octets is split into its last 8 octets and the w - 8 before them, the tail;
 //     the lead is the last 8 octets plus a hash of the tail.
@@ -57,8 +59,8 @@ struct SerialKey {
 // "0132c4ab", "-01": the number in hex, at least one octet, for people.
 [[nodiscard]] std::string serial_to_string(Bytes content);
 
-// The reverse: hex digits, with or without 0x and colons; a leading '-' negates. Returns DER content
-// octets, or bad_integer / serial_too_long.
+// The reverse: hex digits, with or without 0x and colons; a leading '-' negates. Returns DER
+// content octets, or bad_integer / serial_too_long.
 [[nodiscard]] Result<std::vector<std::uint8_t>> serial_from_string(std::string_view text);
 
 }  // namespace pki

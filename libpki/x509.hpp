@@ -35,12 +35,13 @@ struct Certificate {
   Bytes subject;  // the same
   Time not_before;
   Time not_after;
-  Bytes spki;      // SubjectPublicKeyInfo with tag and length
-  Bytes key_bits;  // the BIT STRING's octets in it: what an issuerKeyHash is made of (RFC 6960 4.1.1)
+  Bytes spki;  // SubjectPublicKeyInfo with tag and length
+  Bytes
+      key_bits;  // the BIT STRING's octets in it: what an issuerKeyHash is made of (RFC 6960 4.1.1)
 
-  Bytes subject_key_id;    // empty if absent
-  Bytes authority_key_id;  // empty if absent
-  bool is_ca = false;                   // basicConstraints cA
+  Bytes subject_key_id;                     // empty if absent
+  Bytes authority_key_id;                   // empty if absent
+  bool is_ca = false;                       // basicConstraints cA
   std::optional<der::BitString> key_usage;  // absent means: anything
   bool has_extended_key_usage = false;
   bool may_sign_ocsp = false;  // extendedKeyUsage holds id-kp-OCSPSigning (RFC 6960 4.2.2.2)
