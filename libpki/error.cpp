@@ -87,6 +87,8 @@ Row row(Errc code) {
     case Errc::empty_request: return {"empty_request", "the request asks for no certificate"};
     case Errc::too_many_requests:
       return {"too_many_requests", "the request asks for too many certificates at once"};
+    case Errc::bad_hash_length:
+      return {"bad_hash_length", "the hash is not as long as its algorithm makes it"};
     case Errc::bad_nonce_length: return {"bad_nonce_length", "a nonce has 1 to 128 octets"};
     case Errc::bad_base64: return {"bad_base64", "the path is not base64"};
     case Errc::index_bad_magic: return {"index_bad_magic", "this is not an index file"};

@@ -70,6 +70,7 @@ enum class Errc : std::uint8_t {
   // --- OCSP (RFC 6960) ---
   empty_request,      // a request for nothing
   too_many_requests,  // more CertIDs than one request may hold
+  bad_hash_length,    // a CertID hash that is not as long as its algorithm makes it
   bad_nonce_length,   // not 1 to 128 octets (RFC 9654)
   bad_base64,         // a GET path that does not decode
 

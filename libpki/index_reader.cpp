@@ -17,6 +17,14 @@ bool is_reason(std::uint8_t octet) {
          (octet <= 10 && octet != 7 && octet != 8);
 }
 
+// Moments that a CRL can name: the years 0 to 9999.
+bool is_time(std::int64_t seconds) {
+  using std::chrono::year;
+  constexpr Time kFirst = std::chrono::sys_days{year{0} / 1 / 1};
+  constexpr Time kEnd = std::chrono::sys_days{year{10000} / 1 / 1};
+  return seconds >= kFirst.time_since_epoch().count() && seconds < kEnd.time_since_epoch().count();
+}
+
 }  // namespace
 
 SerialKey Index::Group::key(std::uint64_t i) const {
@@ -59,6 +67,12 @@ std::optional<Revocation> Index::lookup(const SerialKey& key) const {
   return std::nullopt;
 }
 
+Result<Index> Index::describe(Bytes file) {
+  Index index;
+  PKI_TRY(index.read_tables(file));
+  return index;
+}
+
 Result<Index> Index::open(Bytes file) {
   Index index;
   PKI_TRY(index.read_tables(file));
@@ -83,7 +97,25 @@ Result<Index> Index::open(Bytes file) {
   if (entries != index.header_.entry_count) {
     return Error{Errc::index_layout, offsetof(Header, entry_count), "entry_count"};
   }
+  PKI_TRY(index.verify_padding(file));
   return index;
+}
+
+// The gaps before and between the sections are zero, so that no bit of a file can change unnoticed.
+Result<void> Index::verify_padding(Bytes file) const {
+  std::uint64_t end =
+      sizeof(Header) + tables_bytes(header_.list_count, header_.group_count);  // of what came before
+  const auto is_zero = [&](std::uint64_t next) {
+    return std::ranges::all_of(file.subspan(end, next - end), [](auto octet) { return octet == 0; });
+  };
+  for (const GroupRecord& record : records_) {
+    for (const Extent& extent : sections(record).extents) {
+      if (!is_zero(extent.offset)) return Error{Errc::index_layout, end, "padding"};
+      end = extent.offset + extent.bytes;
+    }
+  }
+  if (!is_zero(file.size())) return Error{Errc::index_layout, end, "padding"};
+  return {};
 }
 
 // Header, list table and group table. Nothing is believed before the checksum was right.
@@ -108,16 +140,26 @@ Result<void> Index::read_tables(Bytes file) {
   if (head_checksum(head) != header_.checksum) {
     return refuse(Errc::index_header_checksum, offsetof(Header, checksum));
   }
+  if (header_.zero != 0 || header_.reserved[0] != 0 || header_.reserved[1] != 0) {
+    return refuse(Errc::index_layout, offsetof(Header, zero));
+  }
 
+  if (!is_time(header_.this_update) || !is_time(header_.next_update) ||
+      !is_time(header_.created_at)) {
+    return refuse(Errc::index_layout, offsetof(Header, this_update));
+  }
   const std::uint8_t* at = file.data() + sizeof(Header);
   for (std::uint32_t i = 0; i < header_.list_count; ++i, at += sizeof(ListRecord)) {
     ListRecord record;
     std::memcpy(&record, at, sizeof record);
+    if (!is_time(record.this_update) || !is_time(record.next_update)) {
+      return refuse(Errc::index_layout, static_cast<std::uint64_t>(at - file.data()));
+    }
     lists_.push_back({CrlNumber(record.crl_number), time(record.this_update),
                       time(record.next_update), record.entry_count, record.identity, record.scope});
   }
   records_.resize(header_.group_count);
-  std::memcpy(records_.data(), at, records_.size() * sizeof(GroupRecord));
+  if (!records_.empty()) std::memcpy(records_.data(), at, records_.size() * sizeof(GroupRecord));
   return {};
 }
 

@@ -391,6 +391,7 @@ Result<IndexWriter::Outcome> IndexWriter::write(const IndexDescription& descript
     outcome.file_bytes = records.empty()
                              ? align(sizeof(Header) + tables_bytes(description.lists.size(), 0))
                              : sections(records.back()).end;
+    file.resize(0);  // what a void round wrote must not stay behind as padding
     file.resize(outcome.file_bytes);
     sort_all(records, file);
     outcome.entry_count = 0;

@@ -19,6 +19,12 @@ Result<CertId> read_cert_id(Reader& request) {
   PKI_TRY_ASSIGN(out.digest, read_digest_algorithm(id, "CertID.hashAlgorithm"));
   PKI_TRY_ASSIGN(const Element name, id.read(Tag::octet_string, "issuerNameHash"));
   PKI_TRY_ASSIGN(const Element key, id.read(Tag::octet_string, "issuerKeyHash"));
+  const std::size_t size = out.digest ? digest_bytes(*out.digest) : 0;
+  for (const Element& hash : {name, key}) {
+    if (out.digest && hash.content.size() != size) {
+      return id.error_at(hash, Errc::bad_hash_length, "CertID");
+    }
+  }
   out.issuer_name_hash = name.content;
   out.issuer_key_hash = key.content;
   PKI_TRY_ASSIGN(out.serial, read_serial(id, "CertID.serialNumber"));

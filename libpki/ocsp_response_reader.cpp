@@ -87,10 +87,16 @@ Result<void> read_response_extensions(Reader& data, OcspResponse& out) {
   PKI_TRY_ASSIGN(Reader tagged, data.enter(der::context_constructed(1), field));
   PKI_TRY_ASSIGN(Reader list, tagged.enter(Tag::sequence, field));
   PKI_TRY(tagged.finish(field));
+  Seen seen;
   while (!list.empty()) {
     PKI_TRY_ASSIGN(const Extension extension, read_extension(list, field));
-    if (extension.is(oid::ocsp_nonce)) out.nonce = extension.value.rest();
-    if (extension.is(oid::ocsp_extended_revoke)) out.extended_revoke = true;
+    if (extension.is(oid::ocsp_nonce)) {
+      PKI_TRY(seen.mark(0, extension, field));
+      out.nonce = extension.value.rest();
+    } else if (extension.is(oid::ocsp_extended_revoke)) {
+      PKI_TRY(seen.mark(1, extension, field));
+      out.extended_revoke = true;
+    }
   }
   return {};
 }

@@ -1,0 +1,25 @@
+// commands.hpp: the subcommands of the program. Each add_… declares its options and gives `run`
+// what to do when it was called.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+namespace server {
+
+// Exit codes of every command.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;  // refused or failed; what was in force still is
+inline constexpr int kExitUsage = 2;   // wrong usage or configuration
+
+// What main runs once the command line was understood.
+using Run = std::function<int()>;
+
+void add_ingest(CLI::App& app, Run& run);
+void add_serve(CLI::App& app, Run& run);
+void add_index(CLI::App& app, Run& run);
+void add_inspect(CLI::App& app, Run& run);
+
+}  // namespace server

@@ -1,0 +1,219 @@
+// tashika serve: answers OCSP until SIGTERM.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <thread>
+
+#include "server/commands/commands.hpp"
+#include "server/http_server.hpp"
+#include "server/ingest_service.hpp"
+#include "server/log.hpp"
+#include "server/ocsp_handler.hpp"
+#include "server/ops_handler.hpp"
+#include "server/snapshot_keeper.hpp"
+
+namespace server {
+namespace {
+
+struct Options {
+  std::filesystem::path config;
+  bool check = false;
+};
+
+pki::Time wall_clock() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+double seconds(pki::Time time) {
+  return static_cast<double>(time.time_since_epoch().count());
+}
+
+// Why an issuer can't be answered for now; empty if it can.
+std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
+                     const std::shared_ptr<const OpenIndex>& open, pki::Time now) {
+  if (!open) return "no index: nothing was ingested yet";
+  if (now >= open->index.next_update()) {
+    return fmt::format("stale: nextUpdate {} has passed",
+                       pki::to_string(open->index.next_update()));
+  }
+  const pki::Time end = responder.certificate->certificate.not_after;
+  if (now >= end) {
+    return fmt::format("the responder certificate {} expired at {}",
+                       issuer.config.responder->certificate.string(), pki::to_string(end));
+  }
+  return {};
+}
+
+OpsHandler::Readiness readiness(const IssuerSet& issuers, const Snapshot& snapshot) {
+  OpsHandler::Readiness out{true, {}};
+  for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
+    const ServedIssuer& issuer = issuers.issuers[i];
+    const std::string fault =
+        fault_of(issuer, issuers.responders[issuer.responder], snapshot.indexes[i], wall_clock());
+    out.ready = out.ready && fault.empty();
+    out.text += fmt::format("{}: {}\n", issuer.config.name, fault.empty() ? "ready" : fault);
+  }
+  return out;
+}
+
+void describe_index(MetricsText& text, const MetricsText::Labels& labels, const pki::Index& index) {
+  text.gauge("tashika_crl_number", "CRL number of the list in force (rounded above 2^53).", labels,
+             index.lists().front().number.approximate());
+  text.gauge("tashika_crl_this_update_timestamp_seconds", "thisUpdate of the list in force.",
+             labels, seconds(index.this_update()));
+  text.gauge("tashika_crl_next_update_timestamp_seconds", "nextUpdate of the list in force.",
+             labels, seconds(index.next_update()));
+  text.gauge("tashika_crl_entries", "Serials in the index in force.", labels,
+             static_cast<double>(index.entry_count()));
+  text.gauge("tashika_index_generation", "Generation of the index in force.", labels,
+             static_cast<double>(index.generation()));
+  text.gauge("tashika_index_bytes", "Size of the index file in force.", labels,
+             static_cast<double>(index.file_bytes()));
+}
+
+void describe_ingest(MetricsText& text, const MetricsText::Labels& labels,
+                     const IngestRecord& record) {
+  text.counter("tashika_ingest_successes_total", "Ingests that published or found nothing new.",
+               labels, static_cast<double>(record.successes));
+  text.counter("tashika_ingest_failures_total", "Ingests that were refused or failed.", labels,
+               static_cast<double>(record.failures));
+  text.gauge("tashika_ingest_last_success_timestamp_seconds", "When an ingest last succeeded.",
+             labels, static_cast<double>(record.last_success));
+  text.gauge("tashika_ingest_last_failure_timestamp_seconds", "When an ingest last failed.", labels,
+             static_cast<double>(record.last_failure));
+}
+
+std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, const HttpServer& http,
+                    const std::vector<std::unique_ptr<WorkerStats>>& stats) {
+  MetricsText text;
+  text.worker_stats(stats);
+  text.gauge("tashika_http_open_connections", "Connections to the OCSP listener.", {},
+             static_cast<double>(http.open_connections()));
+  text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
+               static_cast<double>(keeper.open_failures()));
+  const auto snapshot = keeper.current();
+  for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
+    const ServedIssuer& issuer = issuers.issuers[i];
+    const MetricsText::Labels labels = {{"issuer", issuer.config.name}};
+    if (snapshot->indexes[i]) describe_index(text, labels, snapshot->indexes[i]->index);
+    describe_ingest(text, labels, read_ingest_record(keeper.directory(i).path()));
+    const Responder& responder = issuers.responders[issuer.responder];
+    text.gauge("tashika_responder_not_after_timestamp_seconds",
+               "When the responder certificate ends.", labels,
+               seconds(responder.certificate->certificate.not_after));
+  }
+  return text.text();
+}
+
+// A descriptor for each connection: as many as the system lets us have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+HttpServer::Options ocsp_options(const OcspConfig& config, unsigned threads) {
+  HttpServer::Options options;
+  options.listen = config.listen;
+  options.threads = threads;
+  options.connections_max = config.connections_max;
+  options.limits.body_bytes_max = config.request_bytes_max;
+  // A GET carries the body in its path, in base64 with every character escaped at the worst.
+  options.limits.header_bytes_max = std::max<std::uint32_t>(16 << 10, config.request_bytes_max * 3);
+  options.limits.request_timeout = config.request_timeout;
+  options.limits.idle_timeout = config.idle_timeout;
+  options.drain_timeout = config.drain_timeout;
+  return options;
+}
+
+// Runs everything until SIGTERM or SIGINT, then ends it in order.
+int serve(const Config& config, const IssuerSet& issuers) {
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);  // before any thread; all inherit it
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+
+  const OcspConfig& ocsp = *config.ocsp;
+  const unsigned threads =
+      ocsp.threads != 0 ? ocsp.threads : std::max(1U, std::thread::hardware_concurrency());
+  SnapshotKeeper keeper(issuers, config.index, ocsp.cache_bytes);
+  std::vector<std::unique_ptr<WorkerStats>> stats;
+  for (unsigned i = 0; i < threads; ++i) stats.push_back(std::make_unique<WorkerStats>());
+
+  const bool any_slow = std::ranges::any_of(issuers.responders, &Responder::is_slow);
+  std::optional<HttpServer> http;
+  SigningPool pool(issuers, ocsp, config.index.clock_skew, any_slow ? threads : 0);
+  http.emplace(ocsp_options(ocsp, threads), [&](unsigned worker) {
+    auto handler =
+        std::make_unique<OcspHandler>(issuers, ocsp, config.index.clock_skew, pool, *stats[worker]);
+    handler->adopt(keeper.current());
+    return handler;
+  });
+  std::optional<HttpServer> ops;
+  if (config.ops) {
+    HttpServer::Options options;
+    options.listen = *config.ops;
+    options.connections_max = 256;
+    ops.emplace(options, [&](unsigned) {
+      return std::make_unique<OpsHandler>([&] { return readiness(issuers, *keeper.current()); },
+                                          [&] { return metrics(issuers, keeper, *http, stats); });
+    });
+  }
+  keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
+    http->post_to_all(
+        [snapshot](HttpHandler& handler) { static_cast<OcspHandler&>(handler).adopt(snapshot); });
+  });
+  http->start();
+  if (ops) ops->start();
+  log(Level::info, "serving",
+      {{"ocsp", fmt::format("{}:{}", ocsp.listen.address, ocsp.listen.port)},
+       {"ops", config.ops ? fmt::format("{}:{}", config.ops->address, config.ops->port) : ""},
+       {"issuers", issuers.issuers.size()},
+       {"threads", threads}});
+
+  int signal = 0;
+  ::sigwait(&ending, &signal);
+  log(Level::info, "draining", {{"signal", signal}});
+  http->drain_and_join();
+  if (ops) ops->drain_and_join();
+  log(Level::info, "ended");
+  return kExitOk;
+}
+
+int run_serve(const Options& options) {
+  const Config config = load_config(options.config);
+  if (!config.ocsp) {
+    throw ConfigError(
+        {fmt::format("{}: `serve` needs the section [ocsp] with `listen`", config.path.string())});
+  }
+  const IssuerSet issuers = load_issuers(config, wall_clock());
+  for (const std::string& section : config.unserved) {
+    log(Level::warning, "section_not_served",
+        {{"section", section}, {"meaning", "this version serves certificate status only"}});
+  }
+  if (!options.check) return serve(config, issuers);
+  fmt::print("{}: right: {} issuers, {} responders\n", config.path.string(), issuers.issuers.size(),
+             issuers.responders.size());
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Run& run) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("serve", "Answer OCSP, from the newest indexes, until SIGTERM");
+  command->add_option("--config", options->config, "the configuration file")->required();
+  command->add_flag("--check", options->check, "check the configuration and exit");
+  command->footer(
+      "New generations that `tashika ingest` publishes are picked up within a second.\n"
+      "Example:\n  tashika serve --config /etc/tashika/tashika.toml");
+  command->callback([options, &run] { run = [options] { return run_serve(*options); }; });
+}
+
+}  // namespace server

@@ -1,0 +1,101 @@
+// config.hpp: the configuration file (TOML), read once, checked whole. config/tashika.toml explains
+// every key; this is the reference for code.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "libpki/responder.hpp"
+
+namespace server {
+
+// What a serial means that is on no list. A list alone can say no more than "not revoked".
+enum class Unlisted : std::uint8_t {
+  unknown,  // nothing is claimed
+  good,     // RFC 6960 2.2: not revoked; the list can't tell whether it was ever issued
+};
+
+// What is answered once a list is past its nextUpdate. Never "good".
+enum class Stale : std::uint8_t { try_later, unauthorized };
+
+enum class ResponderIdForm : std::uint8_t { by_key, by_name };
+
+enum class NoncePolicy : std::uint8_t {
+  echo,    // a request with a nonce gets an answer of its own
+  ignore,  // the nonce is left out (RFC 9919 3.2.1) and the answer may come from the cache
+};
+
+struct ResponderConfig {
+  std::filesystem::path certificate;  // PEM or DER
+  std::filesystem::path key;          // PEM, not encrypted
+  pki::TrustedResponder trusted = pki::TrustedResponder::no;
+  ResponderIdForm id = ResponderIdForm::by_key;
+};
+
+struct IssuerConfig {
+  std::string name;                    // letters, digits, '-', '_', '.'; unique
+  std::filesystem::path certificate;   // the CA's, PEM or DER
+  std::vector<std::string> crl;        // paths (made absolute) or URLs
+  std::vector<std::string> delta_crl;  // the same
+  Unlisted unlisted = Unlisted::good;
+  Stale stale = Stale::try_later;
+  std::string issued;
+  std::optional<ResponderConfig> responder;
+};
+
+struct IndexConfig {
+  std::filesystem::path directory = "var/index";
+  std::uint32_t keep_generations = 3;                // the newest ones are always kept
+  std::chrono::hours keep{48};                       // and all that are younger
+  std::uint64_t ingest_memory_bytes = 400ULL << 20;  // for entries; the rest goes to scratch files
+  std::chrono::seconds clock_skew{300};  // how far a thisUpdate may be ahead of our clock
+};
+
+struct ListenConfig {
+  std::string address;
+  std::uint16_t port = 0;
+};
+
+struct OcspConfig {
+  ListenConfig listen;
+  std::uint32_t threads = 0;  // 0: one a core
+  std::uint32_t connections_max = 20'000;
+  std::uint32_t request_bytes_max = 8192;
+  std::chrono::milliseconds request_timeout{10'000};  // from a request's first byte to its last
+  std::chrono::milliseconds idle_timeout{60'000};     // between requests
+  std::chrono::milliseconds drain_timeout{10'000};    // after SIGTERM
+  std::chrono::seconds max_age{3600};                 // the longest that a proxy may keep an answer
+  std::uint64_t cache_bytes = 16ULL << 20;
+  std::uint32_t signing_queue_max = 256;  // waiting for a slow key; more is answered tryLater
+  NoncePolicy nonce = NoncePolicy::echo;
+};
+
+struct Config {
+  std::filesystem::path path;
+  IndexConfig index;
+  std::vector<IssuerConfig> issuers;
+  std::optional<OcspConfig> ocsp;
+  std::optional<ListenConfig> ops;
+  std::vector<std::string>
+      unserved;  // sections that are right, but that this version does not serve
+
+  // The issuer of that name, or null.
+  [[nodiscard]] const IssuerConfig* issuer(std::string_view name) const;
+};
+
+// Everything that is wrong with a configuration file, one line each: "tashika.toml:12: …".
+class ConfigError : public std::runtime_error {
+ public:
+  explicit ConfigError(const std::vector<std::string>& faults);
+};
+
+// Reads and checks. All faults are reported at once. Relative paths are relative to the file.
+// Throws ConfigError, also if the file can't be read.
+[[nodiscard]] Config load_config(const std::filesystem::path& path);
+
+}  // namespace server

@@ -1,0 +1,119 @@
+// http_connection.hpp: one client's connection: reads requests, hands them to a handler, writes the
+// answers in order. Everything is bounded: header, body, what is read ahead, and time.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/intrusive/list.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/http_message.hpp"
+#include "server/http_parser.hpp"
+
+namespace server {
+
+struct HttpLimits {
+  std::uint32_t header_bytes_max = 16 << 10;  // request line and header fields
+  std::uint32_t body_bytes_max = 8192;
+  std::chrono::milliseconds request_timeout{10'000};  // first to last byte; also to take an answer
+  std::chrono::milliseconds idle_timeout{60'000};     // between requests
+  std::chrono::milliseconds linger_timeout{2'000};  // after a refusal, for what was sent meanwhile
+};
+
+class HttpConnection;
+
+// What answers requests. One object a worker, called on the worker's thread only.
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+
+  // Answers by connection.respond(), at once or later, exactly once. An answer that comes later
+  // comes on the same thread; until then the connection reads nothing more, and whoever answers
+  // keeps the shared pointer. The request is good until the answer.
+  virtual void handle(const HttpRequest& request, HttpConnection& connection) = 0;
+
+  // A connection was refused or timed out before there was a request to handle.
+  virtual void refused(unsigned status) = 0;
+};
+
+// Where connections of one worker are known, for time-outs and for draining.
+using ConnectionHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+// Lives as long as an operation on its socket is under way or somebody owes it an answer. One
+// thread.
+class HttpConnection : public std::enable_shared_from_this<HttpConnection>, public ConnectionHook {
+ public:
+  using Socket = boost::asio::ip::tcp::socket;
+  using Clock = std::chrono::steady_clock;
+
+  // `now` is the worker's clock, which it sets a few times a second: precise enough for time-outs.
+  HttpConnection(Socket socket, const HttpLimits& limits, const Clock::time_point& now,
+                 HttpHandler& handler);
+
+  void start();
+
+  // Answers the request that the handler was given.
+  void respond(const HttpResponse& response);
+
+  [[nodiscard]] Socket::executor_type executor() { return socket_.get_executor(); }
+
+  // Called by the worker a few times a second: ends what took too long.
+  void check_deadline();
+
+  // Ends an idle connection now, and any other after the answer to its request.
+  void drain();
+
+  // Ends it now, whatever it does.
+  void abort();
+
+ private:
+  enum class State : std::uint8_t {
+    idle,       // between requests
+    receiving,  // part of a request has come
+    handling,   // the handler owes an answer
+    writing,    // the client is slow to take an answer
+    lingering,  // said the last word, reads what is still coming
+    closed,
+  };
+
+  void read();
+  void on_read(std::size_t bytes, bool end_of_stream);
+  void process();
+  [[nodiscard]] bool parse_some();
+  void refuse(unsigned status);
+  void append_head(unsigned status, std::string_view headers, std::size_t content_length);
+  void flush();
+  void on_written();
+  void finish_request();
+  void linger();
+  void enter(State state, std::chrono::milliseconds deadline);
+
+  Socket socket_;
+  const HttpLimits& limits_;
+  const Clock::time_point& now_;
+  HttpHandler& handler_;
+
+  State state_ = State::idle;
+  Clock::time_point deadline_;
+  std::vector<char> in_;  // [in_begin_, in_end_) was read and not yet parsed
+  std::size_t in_begin_ = 0;
+  std::size_t in_end_ = 0;
+  std::string out_;  // [out_begin_, size) is still to be written
+  std::size_t out_begin_ = 0;
+
+  HttpRequest request_;
+  std::optional<HttpParser> parser_;
+  bool continued_ = false;      // "100 Continue" was sent for this request
+  bool close_after_ = false;    // after the answers in out_
+  bool linger_after_ = false;   // the client may still be sending
+  bool end_of_stream_ = false;  // the client has sent all that it will
+  bool draining_ = false;
+  bool reading_ = false;     // a read is under way
+  bool processing_ = false;  // process() is on the stack: respond() must not start it again
+};
+
+}  // namespace server

@@ -1,0 +1,80 @@
+#include "server/http_parser.hpp"
+
+#include <algorithm>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+
+namespace server {
+
+namespace http = boost::beast::http;
+
+HttpParser::HttpParser(HttpRequest& out, std::uint32_t header_bytes_max,
+                       std::uint64_t body_bytes_max)
+    : out_(out) {
+  header_limit(header_bytes_max);
+  body_limit(body_bytes_max);
+  eager(true);
+  out_.content_type.clear();
+  out_.if_none_match.clear();
+  out_.body.clear();
+}
+
+void HttpParser::on_request_impl(Verb method, Text, Text target, int version, Error& ec) {
+  switch (method) {
+    case Verb::get: out_.method = Method::get; break;
+    case Verb::head: out_.method = Method::head; break;
+    case Verb::post: out_.method = Method::post; break;
+    default: out_.method = Method::other;
+  }
+  if (version != 10 && version != 11) ec = http::error::bad_version;
+  version_ = version;
+  out_.target.assign(target.data(), target.size());
+}
+
+void HttpParser::on_field_impl(Field field, Text, Text value, Error& ec) {
+  switch (field) {
+    case Field::host: ++hosts_; break;
+    case Field::transfer_encoding:
+      // Beast takes a body of any other coding for none, and what follows for the next request.
+      if (!boost::beast::iequals(value, "chunked")) ec = http::error::bad_transfer_encoding;
+      break;
+    case Field::content_type: {
+      const Text type = value.substr(0, std::min(value.find(';'), value.size()));
+      for (const char c : type) {
+        if (c != ' ' && c != '\t') {
+          out_.content_type.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
+        }
+      }
+      break;
+    }
+    case Field::if_none_match:
+      if (!out_.if_none_match.empty()) out_.if_none_match += ',';
+      out_.if_none_match.append(value.data(), value.size());
+      break;
+    case Field::expect: expects_continue_ = boost::beast::iequals(value, "100-continue"); break;
+    default: break;
+  }
+}
+
+// RFC 9112 3.2: a request of HTTP/1.1 has exactly one Host.
+void HttpParser::on_header_impl(Error& ec) {
+  if (hosts_ > 1 || (hosts_ == 0 && version_ == 11)) ec = http::error::bad_field;
+  if (version_ == 10) expects_continue_ = false;
+}
+
+std::size_t HttpParser::on_body_impl(Text body, Error&) {
+  out_.body.append(body.data(), body.size());
+  return body.size();
+}
+
+std::size_t HttpParser::on_chunk_body_impl(std::uint64_t, Text body, Error& ec) {
+  return on_body_impl(body, ec);
+}
+
+unsigned status_of(const boost::beast::error_code& ec) {
+  if (ec == http::error::header_limit) return 431;
+  if (ec == http::error::body_limit) return 413;
+  return 400;
+}
+
+}  // namespace server
