@@ -21,6 +21,7 @@ namespace pki {
 class Storage {
  public:
   virtual ~Storage() = default;
+  // Bytes that were not there before are zero.
   virtual void resize(std::uint64_t bytes) = 0;
   virtual void write_at(std::uint64_t offset, Bytes data) = 0;
   // All that was written; good until the next resize or write.

@@ -94,6 +94,7 @@ NewFile::~NewFile() {
 void NewFile::resize(std::uint64_t bytes) {
   mapped_ = MappedFile();
   if (::ftruncate(fd_.get(), 0) != 0) throw_errno("truncate", temporary_);
+  if (bytes == 0) return;
   const int error = ::posix_fallocate(fd_.get(), 0, static_cast<off_t>(bytes));
   if (error != 0) {
     errno = error;
