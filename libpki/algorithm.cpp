@@ -133,6 +133,12 @@ Result<std::optional<DigestAlgorithm>> read_digest_algorithm(Reader& reader, con
   return std::optional<DigestAlgorithm>{};
 }
 
+Result<void> read_same_algorithm(Reader& reader, Bytes inner, const char* field) {
+  PKI_TRY_ASSIGN(const Element outer, reader.read(Tag::sequence, field));
+  if (!equal(outer.whole, inner)) return reader.error_at(outer, Errc::algorithm_mismatch, field);
+  return {};
+}
+
 Result<SignatureAlgorithm> read_signature_algorithm(Reader& reader, const char* field) {
   const std::uint64_t at = reader.offset();
   PKI_TRY_ASSIGN(Reader algorithm, reader.enter(Tag::sequence, field));

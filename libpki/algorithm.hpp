@@ -18,6 +18,11 @@ enum class DigestAlgorithm : std::uint8_t { sha1, sha256, sha384, sha512 };
 
 enum class SignatureScheme : std::uint8_t { rsa_pkcs1, rsa_pss, ecdsa, ed25519 };
 
+// The AlgorithmIdentifier of a signature occurs inside what is signed and outside; both must be the
+// same octets (RFC 5280 4.1.1.2, 5.1.1.2). Reads the outer one and compares.
+// Errors: those of Reader::read, algorithm_mismatch.
+[[nodiscard]] Result<void> read_same_algorithm(der::Reader& reader, Bytes inner, const char* field);
+
 // How something is signed. SHA-1 never occurs here: it is refused when read.
 struct SignatureAlgorithm {
   SignatureScheme scheme;

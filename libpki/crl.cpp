@@ -114,7 +114,9 @@ Result<void> read_tbs(Reader tbs, Crl& out) {
   PKI_TRY_ASSIGN(const std::uint32_t number, der::small_integer(tbs, version, 255, "version"));
   if (number != 1) return Error{Errc::unsupported_version, version_at, "version"};
 
+  const Bytes before_algorithm = tbs.rest();
   PKI_TRY_ASSIGN(out.algorithm, read_signature_algorithm(tbs, "signature"));
+  out.algorithm_der = before_algorithm.first(before_algorithm.size() - tbs.rest().size());
   PKI_TRY_ASSIGN(const Element issuer, tbs.read(Tag::sequence, "issuer"));
   out.issuer = issuer.whole;
   PKI_TRY_ASSIGN(out.this_update, read_pkix_time(tbs, "thisUpdate"));
@@ -235,12 +237,7 @@ Result<Crl> parse_crl(Bytes der) {
   out.tbs = tbs.whole;
   PKI_TRY(read_tbs(Reader(list, tbs), out));
 
-  const std::uint64_t algorithm_at = list.offset();
-  PKI_TRY_ASSIGN(const SignatureAlgorithm outer,
-                 read_signature_algorithm(list, "signatureAlgorithm"));
-  if (outer != out.algorithm) {
-    return Error{Errc::algorithm_mismatch, algorithm_at, "signatureAlgorithm"};
-  }
+  PKI_TRY(read_same_algorithm(list, out.algorithm_der, "signatureAlgorithm"));
   PKI_TRY_ASSIGN(const Element signature, list.read(Tag::bit_string, "signatureValue"));
   PKI_TRY_ASSIGN(out.signature, der::octets_of_bit_string(list, signature, "signatureValue"));
   PKI_TRY(list.finish("CertificateList"));

@@ -64,6 +64,7 @@ struct Crl {
   Bytes der;  // the whole list
   Bytes tbs;  // TBSCertList with tag and length: what is signed
   SignatureAlgorithm algorithm;
+  Bytes algorithm_der;  // the same as AlgorithmIdentifier, with tag and length
   Bytes signature;
 
   Bytes issuer;  // Name with tag and length
@@ -138,9 +139,14 @@ template <class Visit>
 inline std::size_t read_usual_entry(Bytes entries, CrlEntry& out) {
   constexpr std::size_t kDate = 2 + 13;
   constexpr std::size_t kReason = 14;
-  constexpr std::uint8_t kReasonPrefix[] = {0x30, 0x0C, 0x30, 0x0A, 0x06, 0x03, 0x55,
-                                            0x1D, 0x15, 0x04, 0x03, 0x0A, 0x01};
-  static_assert(sizeof kReasonPrefix + 1 == kReason);
+  // Compared as two overlapping words: a call of memcmp would cost as much as all the rest.
+  constexpr std::array<std::uint8_t, kReason - 1> kReasonPrefix = {
+      0x30, 0x0C, 0x30, 0x0A, 0x06, 0x03, 0x55, 0x1D, 0x15, 0x04, 0x03, 0x0A, 0x01};
+  const auto word = [](const std::uint8_t* at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  };
   // Four octets reach the serial's length; the rest is compared with `size` before it is touched.
   if (entries.size() < 4 || entries[0] != 0x30 || entries[2] != 0x02) return 0;
   const std::size_t size = entries[1];
@@ -162,7 +168,11 @@ inline std::size_t read_usual_entry(Bytes entries, CrlEntry& out) {
   if (has_reason) {
     const std::uint8_t* extension = date + kDate;
     const std::uint8_t code = extension[kReason - 1];
-    if (std::memcmp(extension, kReasonPrefix, sizeof kReasonPrefix) != 0) return 0;
+    constexpr std::size_t kSecond = kReasonPrefix.size() - sizeof(std::uint64_t);
+    if (word(extension) != word(kReasonPrefix.data()) ||
+        word(extension + kSecond) != word(kReasonPrefix.data() + kSecond)) {
+      return 0;
+    }
     if (code > 10 || code == 7 || code == 8) return 0;
     out.reason = static_cast<Reason>(code);
   }

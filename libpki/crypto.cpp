@@ -193,7 +193,10 @@ Result<Signer> Signer::from_pem(std::string_view pem) {
                                 EVP_PKEY_free);
   ERR_clear_error();
   const auto kind = key ? kind_of(key.get()) : std::nullopt;
-  if (!kind) return Error{Errc::unsupported_key, 0, "private key"};
+  // A key for PSS alone verifies lists, but we sign with PKCS#1 v1.5.
+  if (!kind || EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA_PSS) {
+    return Error{Errc::unsupported_key, 0, "private key"};
+  }
   return Signer(std::move(key), algorithm_for(*kind));
 }
 

@@ -120,7 +120,8 @@ class Reader {
 [[nodiscard]] Result<Bytes> integer(const Reader& reader, const Element& element,
                                     const char* field);
 
-// A small INTEGER or ENUMERATED, 0 to `max`. Errors: bad_integer, integer_out_of_range.
+// A small INTEGER or ENUMERATED, 0 to `max`, which is below 2^31. Errors: bad_integer,
+// integer_out_of_range.
 [[nodiscard]] Result<std::uint32_t> small_integer(const Reader& reader, const Element& element,
                                                   std::uint32_t max, const char* field);
 

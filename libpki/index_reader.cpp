@@ -103,10 +103,11 @@ Result<Index> Index::open(Bytes file) {
 
 // The gaps before and between the sections are zero, so that no bit of a file can change unnoticed.
 Result<void> Index::verify_padding(Bytes file) const {
-  std::uint64_t end =
-      sizeof(Header) + tables_bytes(header_.list_count, header_.group_count);  // of what came before
+  std::uint64_t end = sizeof(Header) +
+                      tables_bytes(header_.list_count, header_.group_count);  // of what came before
   const auto is_zero = [&](std::uint64_t next) {
-    return std::ranges::all_of(file.subspan(end, next - end), [](auto octet) { return octet == 0; });
+    return std::ranges::all_of(file.subspan(end, next - end),
+                               [](auto octet) { return octet == 0; });
   };
   for (const GroupRecord& record : records_) {
     for (const Extent& extent : sections(record).extents) {

@@ -192,9 +192,9 @@ void IndexWriter::Sorter::join_duplicates(std::size_t tail_bytes) {
     for (std::size_t i = starts_[b]; i < starts_[b + 1]; ++i) {
       const std::uint8_t* const entry = sorted_[i].packed;
       const Reason reason = PackedEntry::reason(entry);
-      const bool again = i > starts_[b] && sorted_[i - 1].lead == sorted_[i].lead &&
-                         std::memcmp(PackedEntry::tail(sorted_[i - 1].packed),
-                                     PackedEntry::tail(entry), tail_bytes) == 0;
+      const bool same_lead = i > starts_[b] && sorted_[i - 1].lead == sorted_[i].lead;
+      const bool again = same_lead && std::memcmp(PackedEntry::tail(sorted_[i - 1].packed),
+                                                  PackedEntry::tail(entry), tail_bytes) == 0;
       if (again) {
         times_.back() = std::min(times_.back(), PackedEntry::time(entry));
         if (gravity(reason) > gravity(static_cast<Reason>(reasons_.back()))) {

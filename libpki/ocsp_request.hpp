@@ -22,7 +22,7 @@ inline constexpr std::size_t kNonceBytesMax = 128;
 struct CertId {
   Bytes der;  // with tag and length, as the client wrote it: an answer repeats it byte for byte
   std::optional<DigestAlgorithm>
-      digest;  // nothing if we do not know the algorithm: no issuer matches
+      digest;              // nothing if we do not know the algorithm: no issuer matches
   Bytes issuer_name_hash;  // as long as the digest makes them, if we know it
   Bytes issuer_key_hash;
   Bytes serial;  // DER content octets, see serial.hpp
@@ -49,9 +49,9 @@ struct OcspRequest {
 // that is not understood. Does NOT promise that the issuer is ours or that the nonce is fresh. The
 // requestorName is read over: without a verified signature it says nothing (RFC 9919 3.1.2).
 // Errors: those of the DER readers, unsupported_version, empty_request, too_many_requests,
-// serial_too_long, bad_hash_length, duplicate_extension, unknown_critical_extension, bad_nonce_length,
-// trailing_data. On error the state of `out` is undefined. Cost: O(size), about 0.2 us for one
-// CertID.
+// serial_too_long, bad_hash_length, duplicate_extension, unknown_critical_extension,
+// bad_nonce_length, trailing_data. On error the state of `out` is undefined. Cost: O(size), about
+// 0.2 us for one CertID.
 [[nodiscard]] Result<void> parse_request(Bytes der, OcspRequest& out);
 
 }  // namespace pki

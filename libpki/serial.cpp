@@ -110,7 +110,8 @@ std::string serial_to_string(Bytes content) {
   }
   std::vector<std::uint8_t> magnitude = to_vector(content);
   negate(magnitude);
-  return "-" + to_hex(magnitude);
+  const std::size_t zero = magnitude.size() > 1 && magnitude[0] == 0 ? 1 : 0;
+  return "-" + to_hex(Bytes(magnitude).subspan(zero));
 }
 
 Result<std::vector<std::uint8_t>> serial_from_string(std::string_view text) {

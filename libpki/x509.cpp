@@ -122,7 +122,9 @@ Result<void> read_tbs(Reader tbs, Certificate& out) {
   if (value != 2) return Error{Errc::unsupported_version, version_at, "version"};
 
   PKI_TRY_ASSIGN(out.serial, read_serial(tbs, "serialNumber"));
+  const Bytes before_algorithm = tbs.rest();
   PKI_TRY_ASSIGN(out.algorithm, read_signature_algorithm(tbs, "signature"));
+  out.algorithm_der = before_algorithm.first(before_algorithm.size() - tbs.rest().size());
   PKI_TRY_ASSIGN(const Element issuer, tbs.read(Tag::sequence, "issuer"));
   out.issuer = issuer.whole;
 
@@ -179,12 +181,7 @@ Result<Certificate> parse_certificate(Bytes der) {
   out.tbs = tbs.whole;
   PKI_TRY(read_tbs(Reader(certificate, tbs), out));
 
-  const std::uint64_t algorithm_at = certificate.offset();
-  PKI_TRY_ASSIGN(const SignatureAlgorithm outer,
-                 read_signature_algorithm(certificate, "signatureAlgorithm"));
-  if (outer != out.algorithm) {
-    return Error{Errc::algorithm_mismatch, algorithm_at, "signatureAlgorithm"};
-  }
+  PKI_TRY(read_same_algorithm(certificate, out.algorithm_der, "signatureAlgorithm"));
   PKI_TRY_ASSIGN(const Element signature, certificate.read(Tag::bit_string, "signatureValue"));
   PKI_TRY_ASSIGN(out.signature,
                  der::octets_of_bit_string(certificate, signature, "signatureValue"));

@@ -28,6 +28,7 @@ struct Certificate {
   Bytes der;                     // the whole certificate
   Bytes tbs;                     // TBSCertificate with tag and length: what is signed
   SignatureAlgorithm algorithm;  // of the issuer's signature
+  Bytes algorithm_der;           // the same as AlgorithmIdentifier, with tag and length
   Bytes signature;
 
   Bytes serial;   // DER content octets, see serial.hpp

@@ -1,0 +1,74 @@
+"""The rules of the house, as a test: layers, sizes, formatting. Prints what is against them; exit 1 if anything is."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(sys.argv[1])
+LINES_MAX = 500
+
+# A pattern in an #include, and the only files of libpki and server that may have it.
+ONLY_IN = {
+    r"openssl/": r"libpki/crypto\.cpp$",
+    r"xxhash": r"libpki/index_\w+\.cpp$|server/response_cache\.cpp$",
+    r"boost/beast/": r"server/http_\w+\.[ch]pp$",
+    r"boost/asio|boost/intrusive": r"server/(http_\w+|ocsp_handler)\.[ch]pp$",
+    r"toml\+\+": r"server/config\.cpp$",
+    r"CLI/": r"server/commands/commands\.hpp$",
+    r"prometheus/": r"server/metrics\.cpp$",
+    r"nlohmann/|fmt/": r"server/",
+    r"server/": r"server/",
+}
+BANNED = {
+    r"\bstd::(rand|srand|endl)\b": "use a seeded generator, or '\\n'",
+    r"\b(TODO|FIXME)\b": "finish it, or file an issue",
+}
+HTTP_FREE = ["server/ocsp_service", "server/ingest_service", "server/index_directory", "server/issuer_set"]
+
+
+def sources():
+    for folder in ("libpki", "server", "tests", "bench"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in {".cpp", ".hpp", ".py", ".sh"}:
+                yield path
+
+
+def faults_of(path):
+    name = str(path.relative_to(ROOT))
+    text = path.read_text()
+    if text.count("\n") > LINES_MAX:
+        yield f"{text.count(chr(10))} lines; a file is about one noun and has at most {LINES_MAX}"
+    for pattern, cure in BANNED.items():
+        for found in re.finditer(pattern, "" if name == "tests/house.py" else text):
+            yield f"{found.group(0)}: {cure}"
+    if path.suffix not in {".cpp", ".hpp"}:
+        return
+    if path.suffix == ".hpp" and "#pragma once" not in text:
+        yield "no #pragma once"
+    if not text.startswith("//") and path.suffix == ".hpp":
+        yield "no comment in front that says what the file holds"
+    if name.startswith(("libpki/", "server/")):
+        includes = re.findall(r'^#include [<"]([^>"]+)', text, re.MULTILINE)
+        for include in includes:
+            for pattern, allowed in ONLY_IN.items():
+                if re.match(pattern, include) and not re.search(allowed, name):
+                    yield f"includes {include}, which belongs to {allowed}"
+        if any(name.startswith(prefix) for prefix in HTTP_FREE):
+            for include in includes:
+                if re.search(r"http_(server|connection|parser)", include):
+                    yield f"includes {include}; services never see HTTP"
+    if name.startswith("tests/authority/") and "libpki/" in text:
+        yield "mentions libpki/; one bug must not sit on both sides of a test"
+
+
+def main():
+    faults = [f"{path.relative_to(ROOT)}: {fault}" for path in sources() for fault in faults_of(path)]
+    code = [str(path) for path in sources() if path.suffix in {".cpp", ".hpp"}]
+    formatted = subprocess.run(["clang-format-14", "--dry-run", "-Werror", *code], capture_output=True, text=True)
+    faults += [line for line in formatted.stderr.splitlines() if "error:" in line]
+    print("\n".join(faults) or f"the house is in order: {len(code)} files of C++")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
