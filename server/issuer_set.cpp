@@ -95,7 +95,7 @@ IssuerSet load_issuers(const Config& config, pki::Time now) {
       served.responder = add_responder(set, served, *issuer.responder, now);
       set.issuers.push_back(std::move(served));
     } catch (const std::exception& error) {
-      faults.emplace_back(error.what());
+      faults.push_back(fmt::format("issuer {}: {}", issuer.name, error.what()));
     }
   }
   if (!faults.empty()) throw ConfigError(faults);
