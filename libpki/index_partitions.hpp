@@ -2,6 +2,8 @@
 // in chunks of memory, one chain of chunks a partition, the overflow in a scratch storage.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -40,6 +42,13 @@ struct PackedEntry {
     return value;
   }
   static const std::uint8_t* tail(const std::uint8_t* at) { return at + kTail; }
+  static SerialKey key(const std::uint8_t* at) {
+    SerialKey out;
+    out.group = at[0];
+    out.lead = lead(at);
+    std::memcpy(out.tail.data(), tail(at), out.tail_size());
+    return out;
+  }
 };
 
 // kCount chains of packed entries, by the leading bits of the lead.
@@ -55,16 +64,18 @@ class IndexWriter::Partitions {
 
   static std::size_t of(std::uint64_t lead) { return lead >> (64 - kBits); }
 
-  // Room for one entry of that lead; the caller writes it and reports its size with `took`.
-  std::uint8_t* room(std::uint64_t lead) {
-    Chain& chain = chains_[of(lead)];
-    if (chain.free < PackedEntry::kBytesMax) grow(chain);
-    return chain.next;
-  }
-  void took(std::uint64_t lead, std::size_t bytes) {
-    Chain& chain = chains_[of(lead)];
-    chain.next += bytes;
-    chain.free -= bytes;
+  // Takes one entry. It is written a little later: a thousand chains do not fit into the nearest
+  // caches, so the place of an entry is asked for well before it is needed.
+  void put(const SerialKey& key, std::uint32_t time, Reason reason) {
+    Pending& slot = pending_[pending_count_ % kPending];
+    if (pending_count_ >= kPending) commit(slot);
+    slot = {key, time, reason};
+    __builtin_prefetch(&chains_[of(key.lead)], 1);
+    if (pending_count_ >= kPending / 2) {
+      const Pending& halfway = pending_[(pending_count_ - kPending / 2) % kPending];
+      __builtin_prefetch(chains_[of(halfway.key.lead)].next, 1);
+    }
+    ++pending_count_;
   }
 
   // Calls visit(const std::uint8_t* entry) for each entry of a partition. Thread-safe once all is
@@ -80,8 +91,12 @@ class IndexWriter::Partitions {
     if (chain.next != nullptr) walk(start(chain), used(chain), visit);
   }
 
-  // To be called once, before for_each.
+  // To be called once, after the last put and before for_each.
   void seal() {
+    const std::uint64_t waiting = std::min<std::uint64_t>(pending_count_, kPending);
+    for (std::uint64_t i = pending_count_ - waiting; i < pending_count_; ++i) {
+      commit(pending_[i % kPending]);
+    }
     if (scratch_bytes_ > 0) spilled_ = scratch_.read_back();
   }
   [[nodiscard]] std::uint64_t scratch_bytes() const { return scratch_bytes_; }
@@ -91,6 +106,13 @@ class IndexWriter::Partitions {
   static constexpr std::size_t kSlabChunks = 64;  // allocated together, for huge pages
   static constexpr std::size_t kHeader = 8;       // how many octets of a full chunk are used
 
+  static constexpr std::size_t kPending = 32;
+
+  struct Pending {
+    SerialKey key;
+    std::uint32_t time = 0;
+    Reason reason = Reason::absent;
+  };
   struct Piece {
     std::uint64_t offset;
     std::uint64_t bytes;
@@ -118,6 +140,13 @@ class IndexWriter::Partitions {
     }
   }
 
+  void commit(const Pending& entry) {
+    Chain& chain = chains_[of(entry.key.lead)];
+    if (chain.free < PackedEntry::kBytesMax) grow(chain);
+    const std::size_t bytes = PackedEntry::write(chain.next, entry.key, entry.time, entry.reason);
+    chain.next += bytes;
+    chain.free -= bytes;
+  }
   void grow(Chain& chain);
   std::uint8_t* allocate();
   void spill();
@@ -130,6 +159,8 @@ class IndexWriter::Partitions {
   std::uint64_t chunk_count_ = 0;
   std::uint64_t scratch_bytes_ = 0;
   Bytes spilled_;
+  std::array<Pending, kPending> pending_{};
+  std::uint64_t pending_count_ = 0;
 };
 
 }  // namespace pki

@@ -242,8 +242,7 @@ void IndexWriter::add(const CrlEntry& entry) {
     ++group->remaining[0];
     return;
   }
-  std::uint8_t* const at = partitions_->room(key.lead);
-  partitions_->took(key.lead, PackedEntry::write(at, key, time, entry.reason));
+  partitions_->put(key, time, entry.reason);
   ++group->remaining[Partitions::of(key.lead)];
 }
 
@@ -252,12 +251,10 @@ void IndexWriter::spread(Group& group) {
   group.remaining.assign(Partitions::kCount, 0);
   for (std::size_t i = 0; i < group.small.size();) {
     const std::uint8_t* const packed = group.small.data() + i;
-    const std::uint64_t lead = PackedEntry::lead(packed);
-    const std::size_t bytes = PackedEntry::bytes(PackedEntry::group(packed));
-    std::memcpy(partitions_->room(lead), packed, bytes);
-    partitions_->took(lead, bytes);
-    ++group.remaining[Partitions::of(lead)];
-    i += bytes;
+    const SerialKey key = PackedEntry::key(packed);
+    partitions_->put(key, PackedEntry::time(packed), PackedEntry::reason(packed));
+    ++group.remaining[Partitions::of(key.lead)];
+    i += PackedEntry::bytes(key.group);
   }
   group.small = {};
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "libpki/ocsp_get.hpp"
+
 namespace server {
 namespace {
 
@@ -14,30 +16,6 @@ constexpr std::string_view kNoStoreText = "Content-Type: text/plain\r\nCache-Con
 
 pki::Time wall_clock() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// Replaces %XX once; a '%' that begins no escape stays, and is no base64.
-std::string unescape(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-    if (low >= 0) {
-      out.push_back(static_cast<char>(high * 16 + low));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
 }
 
 // Does one of the entity tags in an If-None-Match field mean `etag`? Weak comparison, as RFC
@@ -56,27 +34,6 @@ bool none_match_hits(std::string_view field, std::string_view etag) {
 }
 
 }  // namespace
-
-bool decode_get(std::string_view path, std::vector<std::uint8_t>& out) {
-  std::string unescaped;
-  for (int rounds = 0; rounds < 2 && path.find('%') != std::string_view::npos; ++rounds) {
-    unescaped = unescape(path);
-    std::ranges::replace(unescaped, ' ', '+');  // what a form decoder had made of a '+'
-    path = unescaped;
-  }
-  // A request begins with a SEQUENCE, so base64 of one never begins with '/'.
-  while (path.starts_with('/')) path.remove_prefix(1);
-  out.clear();
-  if (!path.empty() && pki::decode_base64(path, out)) {
-    // With one more '/' behind, it may still decode; a request's own length tells.
-    pki::der::Reader whole(out);
-    if (!path.ends_with('/') || (whole.any("OCSPRequest") && whole.empty())) return true;
-  }
-  if (!path.ends_with('/')) return false;
-  path.remove_suffix(1);
-  out.clear();
-  return !path.empty() && pki::decode_base64(path, out).has_value();
-}
 
 OcspHandler::OcspHandler(const IssuerSet& issuers, const OcspConfig& config,
                          std::chrono::seconds clock_skew, SigningPool& pool, WorkerStats& stats)
@@ -141,7 +98,7 @@ void OcspHandler::answer(const HttpRequest& request, HttpConnection& connection,
   pki::Bytes question = pki::as_bytes(request.body);
   bool readable = true;
   if (request.method != Method::post) {
-    readable = decode_get(route.rest, decoded_);
+    readable = pki::decode_ocsp_get(route.rest, decoded_).has_value();
     question = decoded_;
   }
   const pki::Time now = wall_clock();

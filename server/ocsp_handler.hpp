@@ -12,11 +12,6 @@
 
 namespace server {
 
-// A GET path after its address, "MFQw…" in base64, decoded into `out`. What clients are known to do
-// is taken: %-escapes once or twice, slashes in front, one behind, '-' and '_', missing '='. False
-// if it is not base64 in the end.
-[[nodiscard]] bool decode_get(std::string_view path, std::vector<std::uint8_t>& out);
-
 class OcspHandler final : public HttpHandler {
  public:
   OcspHandler(const IssuerSet& issuers, const OcspConfig& config, std::chrono::seconds clock_skew,

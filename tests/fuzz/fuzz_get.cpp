@@ -1,4 +1,4 @@
-// fuzz_get.cpp: decode_base64, through which every OCSP GET path goes, against OpenSSL.
+// fuzz_get.cpp: decode_ocsp_get, and decode_base64 under it, against OpenSSL.
 //
 // What it accepts, OpenSSL decodes to the same bytes; what OpenSSL accepts of the plain alphabet,
 // it refuses only for bits that are not zero. The result goes into parse_request, as in the server.
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "fuzz_support.hpp"
+#include "libpki/ocsp_get.hpp"
 #include "libpki/ocsp_request.hpp"
 
 namespace {
@@ -56,6 +57,19 @@ void check_accepted(std::string_view text, const Octets& decoded) {
   fuzz::check_refusal(pki::parse_request(decoded, request), decoded.size());
 }
 
+// A path decodes to what its canonical spelling does, however a client has escaped it.
+void check_path(std::string_view path) {
+  Octets plain;
+  fuzz::check_refusal(pki::decode_ocsp_get(path, plain), path.size());
+  Octets base64;
+  if (path.empty() || path.starts_with('/') || path.ends_with('/')) return;
+  if (!pki::decode_base64(path, base64)) return;
+  FUZZ_CHECK(pki::equal(plain, base64));
+  std::string escaped = "//";
+  for (const char c : path) escaped += "%" + pki::to_hex(pki::as_bytes({&c, 1}));
+  FUZZ_CHECK(pki::decode_ocsp_get(escaped, plain).has_value() && pki::equal(plain, base64));
+}
+
 void check_encoding(Bytes data) {
   const std::string text = pki::to_base64(data);
   Octets theirs(data.size() / 3 * 4 + 5);
@@ -90,6 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto theirs = decode_block(text);
     FUZZ_CHECK(!theirs || pki::to_base64(*theirs) != text);
   }
+  check_path(text);
   check_encoding({data, size});
   return 0;
 }
