@@ -1,9 +1,10 @@
 // der.hpp: reading DER (ITU-T X.690), strictly. The ground that everything else in libpki stands
 // on.
 //
-// Start here. One primitive, Reader::take, compares a wanted number of bytes with what is left; no
-// other line of the project compares lengths that came from outside. Everything is a view of the
-// input and lives as long as it. Nothing allocates, nothing throws.
+// Start here. One primitive, Reader::take, compares a wanted number of bytes with what is left;
+// every parser stands on it (but for the fast path over CRL entries, crl.hpp, which is checked
+// against it). Everything is a view of the input and lives as long as it. Nothing allocates,
+// nothing throws.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,7 @@ enum class Errc : std::uint8_t {
   high_tag_number,       // multi-byte tags do not occur in PKIX
   indefinite_length,     // BER: length octet 0x80
   non_minimal_length,    // BER: the length could have been written shorter
-  length_too_large,      // a length of more than eight octets
+  length_too_large,      // a length above 2^63 - 1
   trailing_data,         // bytes after the last element of a structure
   bad_boolean,           // DER knows 0x00 and 0xFF only
   default_encoded,       // DER omits a value that equals its DEFAULT

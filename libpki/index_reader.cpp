@@ -61,8 +61,15 @@ std::optional<Revocation> Index::lookup(const SerialKey& key) const {
       high = middle + 1;
     }
   }
+  // What a hit will read is asked for now, so that it waits for two misses of the cache, not for
+  // three.
+  __builtin_prefetch(group.times + low);
+  __builtin_prefetch(group.reasons + low);
+  if (group.tail_bytes > 0) __builtin_prefetch(group.tails + low * group.tail_bytes);
   for (std::uint64_t i = low; i < high; ++i) {
+    if (group.leads[i] < key.lead) continue;
     if (group.same(i, key)) return group.revocation(i);
+    if (group.leads[i] > key.lead) break;
   }
   return std::nullopt;
 }

@@ -33,6 +33,7 @@ inline constexpr Octets<3> ed25519{0x2B, 0x65, 0x70};
 // --- certificate and CRL extensions, id-ce = 2.5.29 (RFC 5280) ---
 inline constexpr Octets<3> subject_key_identifier{0x55, 0x1D, 0x0E};
 inline constexpr Octets<3> key_usage{0x55, 0x1D, 0x0F};
+inline constexpr Octets<3> subject_alt_name{0x55, 0x1D, 0x11};
 inline constexpr Octets<3> issuer_alt_name{0x55, 0x1D, 0x12};
 inline constexpr Octets<3> basic_constraints{0x55, 0x1D, 0x13};
 inline constexpr Octets<3> crl_number{0x55, 0x1D, 0x14};
@@ -41,8 +42,13 @@ inline constexpr Octets<3> invalidity_date{0x55, 0x1D, 0x18};
 inline constexpr Octets<3> delta_crl_indicator{0x55, 0x1D, 0x1B};
 inline constexpr Octets<3> issuing_distribution_point{0x55, 0x1D, 0x1C};
 inline constexpr Octets<3> certificate_issuer{0x55, 0x1D, 0x1D};
+inline constexpr Octets<3> name_constraints{0x55, 0x1D, 0x1E};
+inline constexpr Octets<3> certificate_policies{0x55, 0x1D, 0x20};
+inline constexpr Octets<3> policy_mappings{0x55, 0x1D, 0x21};
 inline constexpr Octets<3> authority_key_identifier{0x55, 0x1D, 0x23};
+inline constexpr Octets<3> policy_constraints{0x55, 0x1D, 0x24};
 inline constexpr Octets<3> extended_key_usage{0x55, 0x1D, 0x25};
+inline constexpr Octets<3> inhibit_any_policy{0x55, 0x1D, 0x36};
 
 // --- OCSP (RFC 6960), id-pkix-ocsp = 1.3.6.1.5.5.7.48.1 ---
 inline constexpr Octets<8> ocsp_signing{0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09};

@@ -89,7 +89,12 @@ Result<void> read_certificate_extension(const Extension& extension, Seen& seen, 
     PKI_TRY(seen.mark(5, extension, field));
     return read_nocheck(extension.value, out);
   }
-  if (extension.critical) out.unknown_critical = true;
+  // These restrict paths and names, which nobody builds here: the certificates are configured.
+  const bool has_no_effect =
+      extension.is(oid::subject_alt_name) || extension.is(oid::name_constraints) ||
+      extension.is(oid::certificate_policies) || extension.is(oid::policy_mappings) ||
+      extension.is(oid::policy_constraints) || extension.is(oid::inhibit_any_policy);
+  if (extension.critical && !has_no_effect) out.unknown_critical = true;
   return {};
 }
 

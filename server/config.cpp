@@ -1,8 +1,10 @@
 #include "server/config.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <numeric>
 #include <set>
@@ -156,7 +158,14 @@ class Section {
                                       "\"1h\" or \"2d\"",
                                       key));
     }
-    out = std::chrono::duration_cast<Duration>(std::chrono::milliseconds{*ms});
+    const std::chrono::milliseconds exact{*ms};
+    const auto value_in_units = std::chrono::duration_cast<Duration>(exact);
+    if (value_in_units != exact) {
+      return fault(*node,
+                   fmt::format("`{}` must be a whole number of {}", key,
+                               std::is_same_v<Duration, std::chrono::hours> ? "hours" : "seconds"));
+    }
+    out = value_in_units;
   }
   void size(std::string_view key, std::uint64_t& out) {
     const toml::node* node = get(key);
@@ -219,6 +228,12 @@ class Section {
       out.address = out.address.substr(1, out.address.size() - 2);
     }
     out.port = static_cast<std::uint16_t>(port);
+    std::array<std::uint8_t, sizeof(in6_addr)> address{};
+    if (::inet_pton(AF_INET, out.address.c_str(), address.data()) != 1 &&
+        ::inet_pton(AF_INET6, out.address.c_str(), address.data()) != 1) {
+      fault(*node, fmt::format("`{}` must begin with a numeric address; \"{}\" is none", key,
+                               out.address));
+    }
     return out;
   }
 

@@ -23,20 +23,29 @@ void throw_errno(std::string_view doing, const std::filesystem::path& path) {
                           "cannot " + std::string(doing) + " " + path.string());
 }
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) throw_errno("open", path);
+MappedFile::Stamp MappedFile::stamp_of(int fd, const std::filesystem::path& path) {
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw_errno("stat", path);
+  if (::fstat(fd, &status) != 0) throw_errno("stat", path);
   if (!S_ISREG(status.st_mode)) {
     errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
     throw_errno("map", path);
   }
-  if (status.st_size == 0) return;
-  const auto size = static_cast<std::size_t>(status.st_size);
-  void* const at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  return {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path)
+    : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  if (!fd_) throw_errno("open", path);
+  stamp_ = stamp_of(fd_.get(), path);
+  if (stamp_.bytes == 0) return;
+  const auto size = static_cast<std::size_t>(stamp_.bytes);
+  void* const at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_.get(), 0);
   if (at == MAP_FAILED) throw_errno("map", path);
   bytes_ = {static_cast<const std::uint8_t*>(at), size};
+}
+
+bool MappedFile::is_unchanged() const {
+  return stamp_of(fd_.get(), {}) == stamp_;
 }
 
 MappedFile::~MappedFile() {

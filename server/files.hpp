@@ -39,12 +39,19 @@ class MappedFile {
  public:
   MappedFile() = default;
   explicit MappedFile(const std::filesystem::path& path);
-  MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  MappedFile(MappedFile&& other) noexcept
+      : fd_(std::move(other.fd_)), stamp_(other.stamp_), bytes_(std::exchange(other.bytes_, {})) {}
   MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    std::swap(stamp_, other.stamp_);
     std::swap(bytes_, other.bytes_);
     return *this;
   }
   ~MappedFile();
+
+  // False if the file was written to, or changed its size, since it was mapped. (A writer through a
+  // mapping of its own shows only once the kernel has noticed.)
+  [[nodiscard]] bool is_unchanged() const;
 
   [[nodiscard]] pki::Bytes bytes() const { return bytes_; }
 
@@ -53,6 +60,17 @@ class MappedFile {
   void expect_random() const;
 
  private:
+  // What the kernel says of a file's content: its size and when it last changed.
+  struct Stamp {
+    std::int64_t bytes = 0;
+    std::int64_t seconds = 0;
+    std::int64_t nanoseconds = 0;
+    friend bool operator==(const Stamp&, const Stamp&) = default;
+  };
+  [[nodiscard]] static Stamp stamp_of(int fd, const std::filesystem::path& path);
+
+  FileDescriptor fd_;
+  Stamp stamp_;
   pki::Bytes bytes_;
 };
 

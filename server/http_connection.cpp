@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <cstring>
+
+#include "server/log.hpp"
 
 namespace server {
 
@@ -13,6 +16,7 @@ using boost::system::error_code;
 
 namespace {
 
+constexpr std::size_t kKeptBytesMax = 8192;           // of a text, while idle
 constexpr std::size_t kReadBytes = 4096;              // what a connection starts with
 constexpr std::size_t kPipelineBytesMax = 256 << 10;  // answers not yet taken, before reading stops
 
@@ -72,7 +76,8 @@ void HttpConnection::read() {
     // header.
     if (in_.size() >= 4 * std::size_t{limits_.header_bytes_max}) {
       refuse(431);
-      return flush();
+      if (flush()) finish_request();
+      return;
     }
     in_.resize(in_.size() * 2);
   }
@@ -94,20 +99,49 @@ void HttpConnection::on_read(std::size_t bytes, bool end_of_stream) {
   }
   end_of_stream_ = end_of_stream;
   in_end_ += bytes;
+  if (state_ == State::writing) return;  // of a refusal; on_written() goes on
   process();
 }
 
 // Parses and handles what was read, as far as it goes; then writes, and reads on.
 void HttpConnection::process() {
-  processing_ = true;
-  while (state_ != State::handling && !close_after_ && parse_some()) {
-    state_ = State::handling;
-    handler_.handle(request_, *this);
-    if (out_.size() - out_begin_ > kPipelineBytesMax) break;
+  for (bool full = true; full;) {
+    full = false;
+    processing_ = true;
+    while (!full && state_ != State::handling && !close_after_ && parse_some()) {
+      handle();
+      full = out_.size() - out_begin_ > kPipelineBytesMax;
+    }
+    processing_ = false;
+    if (state_ == State::closed || state_ == State::handling) return;
+    if (!full) return flush_soon();
+    if (!flush()) return;
   }
-  processing_ = false;
-  if (state_ == State::closed || state_ == State::handling) return;
-  flush();
+}
+
+// Writes after the other requests that are ready have been answered: a client that is woken by
+// every single answer takes the processor from the next one.
+void HttpConnection::flush_soon() {
+  if (flush_posted_) return;
+  flush_posted_ = true;
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->flush_posted_ = false;
+    if (self->state_ == State::closed || self->state_ == State::handling) return;
+    if (self->flush()) self->finish_request();
+  });
+}
+
+// What a handler throws (no descriptor left, no memory) costs that request and nothing else.
+void HttpConnection::handle() {
+  state_ = State::handling;
+  try {
+    handler_.handle(request_, *this);
+  } catch (const std::exception& error) {
+    log(Level::error, "request_failed", {{"error", error.what()}});
+    if (state_ != State::handling) return;
+    enter(State::receiving, limits_.request_timeout);
+    refuse(500);
+  }
 }
 
 // True once request_ is complete. Else more must be read, or the request was refused.
@@ -115,6 +149,11 @@ bool HttpConnection::parse_some() {
   while (true) {
     if (in_begin_ == in_end_) return false;
     if (!parser_) {
+      // RFC 9112 2.2: an empty line before a request is ignored.
+      if (in_end_ - in_begin_ >= 2 && in_[in_begin_] == '\r' && in_[in_begin_ + 1] == '\n') {
+        in_begin_ += 2;
+        continue;
+      }
       parser_.emplace(request_, limits_.header_bytes_max, limits_.body_bytes_max);
       continued_ = false;
     }
@@ -180,8 +219,9 @@ void HttpConnection::respond(const HttpResponse& response) {
   if (!processing_) process();
 }
 
-// Writes what the socket takes at once; waits only for the rest.
-void HttpConnection::flush() {
+// Writes what the socket takes at once, and waits only for the rest. True if nothing is left; false
+// if on_written() will go on, or if the connection has ended.
+bool HttpConnection::flush() {
   while (out_begin_ < out_.size()) {
     error_code ec;
     out_begin_ +=
@@ -193,13 +233,16 @@ void HttpConnection::flush() {
                           if (failure) return self->abort();
                           self->on_written();
                         });
-      return;
+      return false;
     }
-    if (ec) return abort();
+    if (ec) {
+      abort();
+      return false;
+    }
   }
   out_.clear();
   out_begin_ = 0;
-  finish_request();
+  return true;
 }
 
 void HttpConnection::on_written() {
@@ -214,11 +257,26 @@ void HttpConnection::on_written() {
   process();  // what was read ahead
 }
 
-// All answers are written: the next request, or the end.
+// All answers are written: the next request, or the end. To close with something unread would reset
+// the connection, and the client might lose what we wrote.
 void HttpConnection::finish_request() {
-  if (close_after_) return linger_after_ ? linger() : abort();
+  if (close_after_) {
+    error_code ignored;
+    const bool unread = in_begin_ != in_end_ || socket_.available(ignored) > 0;
+    return linger_after_ || unread ? linger() : abort();
+  }
   if (end_of_stream_ || (draining_ && !parser_)) return abort();
+  if (!parser_ && in_begin_ == in_end_ && !reading_) release_buffers();
   read();
+}
+
+// What an unusual request has made large is not kept while the connection idles.
+void HttpConnection::release_buffers() {
+  if (in_.size() > kReadBytes) in_ = std::vector<char>(kReadBytes);
+  in_begin_ = in_end_ = 0;
+  for (std::string* text : {&out_, &request_.target, &request_.body, &request_.if_none_match}) {
+    if (text->capacity() > kKeptBytesMax) std::string().swap(*text);
+  }
 }
 
 // A client that is still sending would lose our answer to a reset if we closed at once.
@@ -234,14 +292,15 @@ void HttpConnection::check_deadline() {
   if (now_ < deadline_ || state_ == State::handling) return;
   if (state_ != State::receiving) return abort();
   refuse(408);
-  flush();
+  if (flush()) finish_request();
 }
 
 void HttpConnection::drain() {
   draining_ = true;
   // What a client has sent but we have not read is a request in flight, too.
   error_code ignored;
-  if (state_ == State::idle && in_begin_ == in_end_ && socket_.available(ignored) == 0) abort();
+  const bool has_input = in_begin_ != in_end_ || socket_.available(ignored) > 0;
+  if (state_ == State::idle && !has_input && out_.empty()) abort();
 }
 
 void HttpConnection::abort() {

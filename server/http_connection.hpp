@@ -86,7 +86,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   [[nodiscard]] bool parse_some();
   void refuse(unsigned status);
   void append_head(unsigned status, std::string_view headers, std::size_t content_length);
-  void flush();
+  void handle();
+  void flush_soon();
+  void release_buffers();
+  [[nodiscard]] bool flush();
   void on_written();
   void finish_request();
   void linger();
@@ -112,8 +115,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   bool linger_after_ = false;   // the client may still be sending
   bool end_of_stream_ = false;  // the client has sent all that it will
   bool draining_ = false;
-  bool reading_ = false;     // a read is under way
-  bool processing_ = false;  // process() is on the stack: respond() must not start it again
+  bool reading_ = false;       // a read is under way
+  bool flush_posted_ = false;  // flush() will be called
+  bool processing_ = false;    // process() is on the stack: respond() must not start it again
 };
 
 }  // namespace server

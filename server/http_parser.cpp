@@ -32,6 +32,7 @@ void HttpParser::on_request_impl(Verb method, Text, Text target, int version, Er
 }
 
 void HttpParser::on_field_impl(Field field, Text, Text value, Error& ec) {
+  if (has_header_) return;  // a trailer changes nothing
   switch (field) {
     case Field::host: ++hosts_; break;
     case Field::transfer_encoding:
@@ -60,6 +61,7 @@ void HttpParser::on_field_impl(Field field, Text, Text value, Error& ec) {
 void HttpParser::on_header_impl(Error& ec) {
   if (hosts_ > 1 || (hosts_ == 0 && version_ == 11)) ec = http::error::bad_field;
   if (version_ == 10) expects_continue_ = false;
+  has_header_ = true;
 }
 
 std::size_t HttpParser::on_body_impl(Text body, Error&) {

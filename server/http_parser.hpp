@@ -42,6 +42,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   int version_ = 11;
   int hosts_ = 0;
   bool expects_continue_ = false;
+  bool has_header_ = false;
 };
 
 // The status to refuse a request with, by what Beast found: 400, 413 or 431.

@@ -65,6 +65,7 @@ class HttpServer::Worker {
 
   void drain() {
     asio::post(context_, [this] {
+      if (draining_since_ != Clock::time_point{}) return;
       accept_pending();
       error_code ignored;
       acceptor_.close(ignored);
@@ -83,9 +84,9 @@ class HttpServer::Worker {
 
   void accept() {
     acceptor_.async_accept([this](error_code ec, tcp::socket socket) {
-      if (ec == asio::error::operation_aborted || !acceptor_.is_open()) return;
+      if (!ec) adopt(std::move(socket));
+      if (!acceptor_.is_open()) return;
       if (ec) return on_accept_error(ec);
-      adopt(std::move(socket));
       if (open_connections_ >= options_.connections_max) return accept_later();
       accept();
     });
@@ -95,7 +96,8 @@ class HttpServer::Worker {
   // queue, and to try again at once would only spin.
   void on_accept_error(error_code ec) {
     if (ec == asio::error::connection_aborted) return accept();
-    log(Level::warning, "accept_failed", {{"error", ec.message()}});
+    if (ec != last_accept_error_) log(Level::warning, "accept_failed", {{"error", ec.message()}});
+    last_accept_error_ = ec;
     accept_later();
   }
 
@@ -129,6 +131,7 @@ class HttpServer::Worker {
         });
     connections_.push_back(*connection);
     connection->start();
+    if (draining_since_ != Clock::time_point{}) connection->drain();
   }
 
   void on_tick() {
@@ -155,6 +158,7 @@ class HttpServer::Worker {
   std::unique_ptr<HttpHandler> handler_;
   Clock::time_point now_ = Clock::now();
   Clock::time_point draining_since_;
+  error_code last_accept_error_;  // logged once
   // Before the context: the handlers that it destroys own connections, which unlink themselves.
   boost::intrusive::list<HttpConnection, boost::intrusive::constant_time_size<false>> connections_;
   asio::io_context context_{1};
@@ -203,7 +207,6 @@ void HttpServer::post_to_all(const std::function<void(HttpHandler&)>& task) {
 void HttpServer::drain_and_join() {
   for (const auto& worker : workers_) worker->drain();
   for (const auto& worker : workers_) worker->join();
-  workers_.clear();
 }
 
 }  // namespace server

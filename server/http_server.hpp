@@ -38,7 +38,8 @@ class HttpServer {
   void post_to_all(const std::function<void(HttpHandler&)>& task);
 
   // Stops accepting, answers what is in flight, and returns when every connection has ended or the
-  // drain time-out is over.
+  // drain time-out is over. The loops stay until the server is destroyed: what still refers to a
+  // connection may post to them, and nothing runs.
   void drain_and_join();
 
   [[nodiscard]] std::uint64_t open_connections() const { return open_connections_; }

@@ -55,9 +55,12 @@ std::optional<pki::Index> IndexDirectory::describe_newest() const {
     const fs::path path = generation_path(*number);
     const MappedFile file(path);
     auto index = pki::Index::describe(file.bytes());
-    if (index) return *std::move(index);
+    const bool own_name = index && index->generation() == *number;
+    if (own_name) return *std::move(index);
     log(Level::error, "index_damaged",
-        {{"file", path.string()}, {"error", pki::to_string(index.error())}});
+        {{"file", path.string()},
+         {"error",
+          index ? "its name is not that of its generation" : pki::to_string(index.error())}});
   }
   return std::nullopt;
 }

@@ -55,7 +55,8 @@ class Ingest {
   [[nodiscard]] std::array<std::uint8_t, 32> identity_of(const pki::Digest& digest) const;
   void walk(pki::IndexWriter& writer);
   void publish(NewFile& file, const pki::IndexWriter::Outcome& written);
-  [[nodiscard]] pki::Digest verified();
+  [[nodiscard]] pki::Digest digest_of_verified();
+  void check_unchanged() const;
 
   const IndexConfig& config_;
   const IssuerConfig& issuer_;
@@ -69,7 +70,7 @@ class Ingest {
   MappedFile file_;
   pki::Crl crl_;
   bool same_number_ = false;  // as the list in force: it must then be the same list
-  std::future<pki::Result<pki::Digest>> verification_;
+  std::shared_future<pki::Result<pki::Digest>> verification_;
   std::uint64_t walked_ = 0;
   IngestOutcome outcome_;
 };
@@ -150,26 +151,37 @@ void Ingest::check_order() {
 }
 
 // Verifies the signature on another core, and works meanwhile. The work must not make anything
-// visible before verified() returned.
+// visible before digest_of_verified() returned.
 template <class Work>
 void Ingest::verify_while(Work&& work) {
   const pki::Result<pki::PublicKey> key =
       pki::PublicKey::parse(issuer_certificate_->certificate.spki);
   if (!key) refuse(issuer_.certificate, key.error());
   verification_ = std::async(std::launch::async, [this, key = *key] {
-    return pki::verify_signature(crl_.algorithm, key, crl_.tbs, crl_.signature);
-  });
+                    return pki::verify_signature(crl_.algorithm, key, crl_.tbs, crl_.signature);
+                  }).share();
   work();
 }
 
-pki::Digest Ingest::verified() {
-  const pki::Result<pki::Digest> digest = verification_.get();
+// The digest that was signed, once the signature turned out right. May be asked again.
+pki::Digest Ingest::digest_of_verified() {
+  const pki::Result<pki::Digest>& digest = verification_.get();
   if (!digest) {
     throw Refused(std::string(pki::name(digest.error().code)),
                   fmt::format("{}: the signature is not that of the key in {}: {}", path_.string(),
                               issuer_.certificate.string(), pki::explain(digest.error().code)));
   }
   return *digest;
+}
+
+// What was hashed and what was walked is the same only if nobody wrote to the file meanwhile.
+void Ingest::check_unchanged() const {
+  if (file_.is_unchanged()) return;
+  throw Refused(
+      "list_changed",
+      fmt::format("{}: the file was written to while it was being read; put lists in place "
+                  "by renaming them",
+                  path_.string()));
 }
 
 std::array<std::uint8_t, 32> Ingest::identity_of(const pki::Digest& digest) const {
@@ -181,26 +193,33 @@ std::array<std::uint8_t, 32> Ingest::identity_of(const pki::Digest& digest) cons
 
 void Ingest::index() {
   if (same_number_) {
-    // Nothing to walk: either it is the list in force, or it must not be used.
+    // Either it is the list in force, and nothing needs to be walked unless the index was damaged;
+    // or it must not be used.
     const pki::IndexedList& before = in_force_->lists().front();
-    if (identity_of(verified()) != before.identity) {
+    if (identity_of(digest_of_verified()) != before.identity) {
       throw Refused(
           "crl_number_reused",
           fmt::format("{}: CRL number {} is that of the list in force ({}), but the bytes "
                       "are others; an issuer must count up (RFC 5280 5.2.3)",
                       path_.string(), crl_.number.to_string(), before.number.to_string()));
     }
-    outcome_.kind = IngestOutcome::Kind::unchanged;
-    outcome_.generation = in_force_->generation();
-    outcome_.entry_count = in_force_->entry_count();
-    return;
+    const auto sound = open_index(directory_.generation_path(in_force_->generation()));
+    if (sound) {
+      outcome_.kind = IngestOutcome::Kind::unchanged;
+      outcome_.generation = in_force_->generation();
+      outcome_.entry_count = in_force_->entry_count();
+      return;
+    }
+    log(Level::error, "index_damaged",
+        {{"issuer", issuer_.name}, {"error", pki::to_string(sound.error())}});
   }
 
   NewFile scratch(directory_.path());
   NewFile file(directory_.path());
   pki::IndexWriter writer({config_.ingest_memory_bytes, 2}, scratch);
   walk(writer);
-  const pki::Digest digest = verified();
+  const pki::Digest digest = digest_of_verified();
+  check_unchanged();
 
   progress_.step("index");
   const pki::Digest key =
@@ -294,24 +313,28 @@ void record(const fs::path& directory, pki::Time now, std::optional<std::string>
 
 }  // namespace
 
-IngestRecord read_ingest_record(const fs::path& directory) {
+IngestRecord read_ingest_record(const fs::path& directory) try {
   IngestRecord out;
   if (!fs::exists(record_path(directory))) return out;
-  const auto json = nlohmann::json::parse(read_file(record_path(directory)), nullptr, false);
-  if (!json.is_object()) return out;
+  const auto json = nlohmann::json::parse(read_file(record_path(directory)));
   out.successes = json.value("successes", std::uint64_t{0});
   out.failures = json.value("failures", std::uint64_t{0});
   out.last_success = json.value("last_success", std::int64_t{0});
   out.last_failure = json.value("last_failure", std::int64_t{0});
   out.last_failure_reason = json.value("last_failure_reason", std::string());
   return out;
+} catch (const std::exception& error) {
+  log(Level::warning, "ingest_record_not_read", {{"error", error.what()}});
+  return {};
 }
 
-IngestOutcome ingest(const IndexConfig& index, const IssuerConfig& issuer, pki::Time now) {
+IngestOutcome ingest(const IndexConfig& index, const IssuerConfig& issuer,
+                     const std::function<pki::Time()>& clock) {
   const auto started = std::chrono::steady_clock::now();
   const IndexDirectory directory(index, issuer.name);
   fs::create_directories(directory.path());
   const FileLock lock(directory.path() / "lock");
+  const pki::Time now = clock();  // after the wait for the lock
   directory.tidy(index);
   try {
     IngestOutcome outcome = Ingest(index, issuer, now).run();

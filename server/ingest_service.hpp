@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -50,7 +51,8 @@ class Refused : public std::runtime_error {
 // files. Either is recorded beside the index, for the metrics of the server, as far as the disk
 // allows. Cost: about the SHA-256 of the file, the fsync of the index and 20 ns an entry, on two
 // cores. Private memory: index.ingest_memory_bytes and about 60 MB.
-IngestOutcome ingest(const IndexConfig& index, const IssuerConfig& issuer, pki::Time now);
+IngestOutcome ingest(const IndexConfig& index, const IssuerConfig& issuer,
+                     const std::function<pki::Time()>& clock);
 
 // How the last ingests of an issuer went; kept in ingest.json beside the index.
 struct IngestRecord {
@@ -60,6 +62,7 @@ struct IngestRecord {
   std::int64_t last_failure = 0;
   std::string last_failure_reason;
 };
+// Nothing counted, if there is no such file or it can't be read, which goes to the log.
 [[nodiscard]] IngestRecord read_ingest_record(const std::filesystem::path& directory);
 
 }  // namespace server

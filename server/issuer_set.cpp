@@ -56,8 +56,10 @@ std::size_t add_responder(IssuerSet& set, const ServedIssuer& issuer, const Resp
                             ? pki::ResponderId::by_key(certificate)
                             : pki::ResponderId::by_name(certificate);
   for (std::size_t i = 0; i < set.responders.size(); ++i) {
-    const Responder& other = set.responders[i];
-    if (pki::equal(other.certificate->der, loaded->der) && other.id.der == id.der) return i;
+    Responder& other = set.responders[i];
+    if (!pki::equal(other.certificate->der, loaded->der) || other.id.der != id.der) continue;
+    if (*kind != pki::ResponderKind::issuer) other.sends_certificate = true;
+    return i;
   }
   set.responders.push_back(
       {std::move(loaded), std::move(signer), std::move(id), *kind != pki::ResponderKind::issuer});
@@ -90,6 +92,14 @@ IssuerSet load_issuers(const Config& config, pki::Time now) {
         throw CredentialError(fmt::format(
             "{}: issuer {} has no [issuers.responder]; `serve` needs its certificate and key",
             config.path.string(), issuer.name));
+      }
+      for (const ServedIssuer& other : set.issuers) {
+        const pki::Certificate& a = other.certificate->certificate;
+        const pki::Certificate& b = certificate->certificate;
+        if (pki::equal(a.subject, b.subject) && pki::equal(a.spki, b.spki)) {
+          throw CredentialError(fmt::format("{} is the same issuer as `{}`: one name and one key",
+                                            issuer.certificate.string(), other.config.name));
+        }
       }
       ServedIssuer served{issuer, certificate, pki::IssuerHashes(certificate->certificate), 0};
       served.responder = add_responder(set, served, *issuer.responder, now);

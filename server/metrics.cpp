@@ -85,7 +85,7 @@ void MetricsText::worker_stats(const std::vector<std::unique_ptr<WorkerStats>>& 
   }
 
   auto& latency = family("tashika_ocsp_request_duration_seconds",
-                         "From a complete request to its answer being written.",
+                         "From a complete request to its answer being ready to send.",
                          static_cast<int>(prometheus::MetricType::Histogram));
   prometheus::ClientMetric::Histogram& histogram = add_metric(latency, {}).histogram;
   for (std::size_t i = 0; i <= WorkerStats::kBuckets.size(); ++i) {

@@ -98,7 +98,8 @@ void OcspHandler::answer(const HttpRequest& request, HttpConnection& connection,
   pki::Bytes question = pki::as_bytes(request.body);
   bool readable = true;
   if (request.method != Method::post) {
-    readable = pki::decode_ocsp_get(route.rest, decoded_).has_value();
+    readable = pki::decode_ocsp_get(route.rest, decoded_).has_value() &&
+               decoded_.size() <= config_.request_bytes_max;
     question = decoded_;
   }
   const pki::Time now = wall_clock();
@@ -107,9 +108,11 @@ void OcspHandler::answer(const HttpRequest& request, HttpConnection& connection,
     answer = service_.answer(question, route.scope, now, OcspService::Signing::fast_only);
     if (!answer) return answer_later(question, route.scope, request, connection);
   } else {
-    answer = {Outcome::malformed, pki::error_response(pki::ResponseStatus::malformed_request), {}};
+    answer = {
+        Outcome::malformed, pki::error_response(pki::ResponseStatus::malformed_request), {}, false};
   }
   respond(request, connection, *answer, now);
+  if (answer->was_cached) stats_.count_cache_hit();
   stats_.count(answer->outcome, Clock::now() - started);
 }
 
@@ -129,11 +132,11 @@ void OcspHandler::answer_later(pki::Bytes question, std::uint32_t scope, const H
   job.done = [finish, self = connection.shared_from_this()](const OcspService::Answer& answer) {
     // The bytes are the pool's; take them along to the worker's thread.
     boost::asio::post(self->executor(), [finish, body = pki::to_vector(answer.body), answer] {
-      finish({answer.outcome, body, answer.cached});
+      finish({answer.outcome, body, answer.cached, false});
     });
   };
   if (!pool_.submit(std::move(job))) {
-    finish({Outcome::try_later, pki::error_response(pki::ResponseStatus::try_later), {}});
+    finish({Outcome::try_later, pki::error_response(pki::ResponseStatus::try_later), {}, false});
   }
 }
 

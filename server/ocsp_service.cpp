@@ -18,7 +18,7 @@ OcspService::Answer error_answer(Outcome outcome) {
       default: return pki::ResponseStatus::internal_error;
     }
   }();
-  return {outcome, pki::error_response(status), nullptr};
+  return {outcome, pki::error_response(status), nullptr, false};
 }
 
 // Of several answers in one response, the one that it is counted as.
@@ -55,11 +55,11 @@ std::optional<OcspService::Answer> OcspService::answer(pki::Bytes request, std::
   const CacheKey key(scope, request_.request_list);
   if (!request_.nonce) {
     const CachedResponsePointer& near = cache_.find(key);
-    if (near && now < near->next_update) return Answer{near->outcome, near->body, near};
+    if (near && now < near->next_update) return Answer{near->outcome, near->body, near, true};
     CachedResponsePointer found = snapshot_->responses->find(key);
     if (found && now < found->next_update) {
       cache_.insert(key, found);
-      return Answer{found->outcome, found->body, std::move(found)};
+      return Answer{found->outcome, found->body, found, true};
     }
   }
   Decision decision;
@@ -133,7 +133,7 @@ OcspService::Answer OcspService::sign(const Decision& decision, pki::Time now,
   if (responder.sends_certificate) content.certificates = {&certificate, 1};
   const auto body = writer_.write(content, signers_[decision.responder]);
   if (!body) return error_answer(Outcome::internal_error);
-  if (request_.nonce) return {decision.outcome, *body, nullptr};
+  if (request_.nonce) return {decision.outcome, *body, nullptr, false};
 
   auto response = std::make_shared<CachedResponse>();
   response->key = key.to_bytes();
@@ -146,7 +146,7 @@ OcspService::Answer OcspService::sign(const Decision& decision, pki::Time now,
                   http_date(decision.this_update.time_since_epoch().count()), response->etag);
   CachedResponsePointer kept = snapshot_->responses->insert(key, std::move(response));
   cache_.insert(key, kept);
-  return {kept->outcome, kept->body, std::move(kept)};
+  return {kept->outcome, kept->body, kept, false};
 }
 
 }  // namespace server

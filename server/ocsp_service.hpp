@@ -32,11 +32,14 @@ class OcspService {
   // The snapshot for all further requests.
   void adopt(std::shared_ptr<const Snapshot> snapshot);
   [[nodiscard]] const std::shared_ptr<const Snapshot>& snapshot() const { return snapshot_; }
+  // Lets go of the snapshot, and with it of mapped files that may be deleted.
+  void forget() { adopt(nullptr); }
 
   struct Answer {
     Outcome outcome = Outcome::internal_error;
     pki::Bytes body;               // good until the next call
     CachedResponsePointer cached;  // where the answer may be given again; then `body` is its body
+    bool was_cached = false;       // it was signed for an earlier request
   };
   enum class Signing : std::uint8_t {
     fast_only,  // leaves a signature that takes long to another thread

@@ -79,6 +79,7 @@ const CachedResponsePointer& WorkerCache::find(const CacheKey& key) const {
 }
 
 void WorkerCache::insert(const CacheKey& key, CachedResponsePointer response) {
+  if (response->body.size() + response->key.size() > kResponseBytesMax) return;
   slots_[key.hash % kSlots] = std::move(response);
 }
 

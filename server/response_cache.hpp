@@ -1,4 +1,4 @@
-// response_cache.hpp: signed responses of one generation, so that each is signed once.
+// response_cache.hpp: signed responses of one generation, so that a popular one is signed once.
 //
 // Two levels: a shared one, bounded in bytes, behind a mutex a shard; and before it one a worker,
 // which needs no lock. The shared level makes a response the same on every worker, so that its ETag
@@ -80,7 +80,8 @@ class ResponseCache {
   std::array<Shard, kShards> shards_;
 };
 
-// The level of one worker: direct-mapped, at most kSlots responses.
+// The level of one worker: direct-mapped, at most kSlots responses of at most kResponseBytesMax,
+// which is what one or two CertIDs take; larger ones are left to the shared level.
 class WorkerCache {
  public:
   [[nodiscard]] const CachedResponsePointer& find(const CacheKey& key) const;
@@ -88,7 +89,8 @@ class WorkerCache {
   void clear() { slots_.assign(kSlots, {}); }
 
  private:
-  static constexpr std::size_t kSlots = 4096;
+  static constexpr std::size_t kSlots = 2048;
+  static constexpr std::size_t kResponseBytesMax = 3072;
   std::vector<CachedResponsePointer> slots_ = std::vector<CachedResponsePointer>(kSlots);
 };
 

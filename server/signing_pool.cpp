@@ -14,6 +14,7 @@ SigningPool::SigningPool(const IssuerSet& issuers, const OcspConfig& config,
 SigningPool::~SigningPool() {
   const std::lock_guard lock(mutex_);
   ending_ = true;
+  queue_.clear();
   wake_.notify_all();
 }
 
@@ -37,7 +38,8 @@ void SigningPool::work(OcspService& service) {
     lock.unlock();
 
     if (Clock::now() > next.deadline) {
-      next.job.done({Outcome::try_later, pki::error_response(pki::ResponseStatus::try_later), {}});
+      next.job.done(
+          {Outcome::try_later, pki::error_response(pki::ResponseStatus::try_later), {}, false});
       continue;
     }
     service.adopt(next.job.snapshot);
@@ -45,6 +47,7 @@ void SigningPool::work(OcspService& service) {
     const auto answer =
         service.answer(next.job.request, next.job.scope, now, OcspService::Signing::any);
     next.job.done(*answer);
+    service.forget();
   }
 }
 

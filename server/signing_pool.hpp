@@ -26,7 +26,7 @@ class SigningPool {
 
   SigningPool(const IssuerSet& issuers, const OcspConfig& config, std::chrono::seconds clock_skew,
               unsigned threads);
-  // Finishes what is queued.
+  // Forgets what is queued; whoever waits for it has gone.
   ~SigningPool();
 
   // False if the queue is full. Any thread.

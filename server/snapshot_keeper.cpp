@@ -23,6 +23,10 @@ SnapshotKeeper::SnapshotKeeper(const IssuerSet& issuers, const IndexConfig& inde
 }
 
 SnapshotKeeper::~SnapshotKeeper() {
+  stop();
+}
+
+void SnapshotKeeper::stop() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -39,6 +43,12 @@ void SnapshotKeeper::start(Announce announce) {
 std::shared_ptr<const Snapshot> SnapshotKeeper::current() const {
   const std::lock_guard lock(mutex_);
   return current_;
+}
+
+std::string SnapshotKeeper::refused(std::size_t issuer) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = refused_.find(issuer);
+  return found == refused_.end() ? std::string() : found->second;
 }
 
 std::uint64_t SnapshotKeeper::open_failures() const {
@@ -82,11 +92,14 @@ std::shared_ptr<const OpenIndex> SnapshotKeeper::newest(std::size_t issuer,
     log(Level::error, "index_refused", {{"issuer", name}, {"file", path.string()}, {"error", why}});
     const std::lock_guard lock(mutex_);
     ++open_failures_;
+    refused_[issuer] = why;
   };
   try {
     const std::vector<std::uint64_t> numbers = directories_[issuer].generations();
+    // Generations count up, unless somebody cleared the directory and they began again.
+    const bool began_again = current && !std::filesystem::exists(current->path);
     for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
-      if (current && *number <= current->index.generation()) break;
+      if (current && !began_again && *number <= current->index.generation()) break;
       const std::filesystem::path path = directories_[issuer].generation_path(*number);
       const auto known = damaged_.find(path);
       if (known != damaged_.end() && known->second == std::filesystem::last_write_time(path)) {
@@ -95,6 +108,15 @@ std::shared_ptr<const OpenIndex> SnapshotKeeper::newest(std::size_t issuer,
       const auto open = open_index(path);
       if (!open) {
         refuse(path, pki::to_string(open.error()));
+        continue;
+      }
+      if ((*open)->index.generation() != *number) {
+        refuse(path, "its name is not that of its generation");
+        continue;
+      }
+      if (began_again &&
+          (*open)->index.lists().front().number < current->index.lists().front().number) {
+        refuse(path, std::string(pki::explain(pki::Errc::crl_number_decreased)));
         continue;
       }
       const pki::Digest key = pki::digest(pki::DigestAlgorithm::sha256,
@@ -110,10 +132,15 @@ std::shared_ptr<const OpenIndex> SnapshotKeeper::newest(std::size_t issuer,
            {"crl_number", index.lists().front().number.to_string()},
            {"entries", index.entry_count()},
            {"next_update", pki::to_string(index.next_update())}});
+      const std::lock_guard lock(mutex_);
+      refused_.erase(issuer);
       return *open;
     }
   } catch (const std::system_error& error) {  // deleted meanwhile, or the disk: try again next time
-    log(Level::warning, "index_not_read", {{"issuer", name}, {"error", error.what()}});
+    if (last_failure_ != error.what()) {      // once, not four times a second
+      last_failure_ = error.what();
+      log(Level::warning, "index_not_read", {{"issuer", name}, {"error", last_failure_}});
+    }
   }
   return current;
 }

@@ -25,9 +25,13 @@ class SnapshotKeeper {
   // Looks for new generations four times a second, from a thread of its own; `announce` is called
   // there.
   void start(Announce announce);
+  // Announces nothing any more once it returns.
+  void stop();
 
   [[nodiscard]] std::shared_ptr<const Snapshot> current() const;
   [[nodiscard]] std::uint64_t open_failures() const;
+  // Why a generation newer than the one in force was refused; empty if none was.
+  [[nodiscard]] std::string refused(std::size_t issuer) const;
   [[nodiscard]] const IndexDirectory& directory(std::size_t issuer) const {
     return directories_[issuer];
   }
@@ -43,11 +47,14 @@ class SnapshotKeeper {
   std::vector<IndexDirectory> directories_;
   std::map<std::filesystem::path, std::filesystem::file_time_type> damaged_;  // not tried again
 
+  std::string last_failure_;
+
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   // Protected by mutex_:
   std::shared_ptr<const Snapshot> current_;
   std::uint64_t open_failures_ = 0;
+  std::map<std::size_t, std::string> refused_;  // by issuer
   bool ending_ = false;
 
   Announce announce_;

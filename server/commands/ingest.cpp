@@ -52,7 +52,7 @@ bool ingest_all(const Config& config, const std::string& only) {
   for (const IssuerConfig& issuer : config.issuers) {
     if (!only.empty() && issuer.name != only) continue;
     try {
-      print(issuer, ingest(config.index, issuer, now()));
+      print(issuer, ingest(config.index, issuer, now));
     } catch (const Refused& refused) {
       fmt::print(stderr, "tashika ingest: {}: refused: {}\nThe index in force was kept.\n",
                  issuer.name, refused.what());
@@ -71,7 +71,7 @@ std::int64_t interval_seconds(const std::string& text) {
   char* end = nullptr;
   const long number = std::strtol(text.c_str(), &end, 10);
   const std::string unit = end;
-  if (number <= 0) return 0;
+  if (number <= 0 || number > 1'000'000) return 0;
   if (unit == "s") return number;
   if (unit == "m") return number * 60;
   if (unit == "h") return number * 3600;

@@ -31,11 +31,16 @@ double seconds(pki::Time time) {
 
 // Why an issuer can't be answered for now; empty if it can.
 std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
-                     const std::shared_ptr<const OpenIndex>& open, pki::Time now) {
+                     const std::shared_ptr<const OpenIndex>& open, pki::Time now,
+                     std::chrono::seconds skew) {
   if (!open) return "no index: nothing was ingested yet";
   if (now >= open->index.next_update()) {
     return fmt::format("stale: nextUpdate {} has passed",
                        pki::to_string(open->index.next_update()));
+  }
+  if (now + skew < open->index.this_update()) {
+    return fmt::format("not yet valid: thisUpdate is {}; is the clock wrong?",
+                       pki::to_string(open->index.this_update()));
   }
   const pki::Time end = responder.certificate->certificate.not_after;
   if (now >= end) {
@@ -45,12 +50,20 @@ std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
   return {};
 }
 
-OpsHandler::Readiness readiness(const IssuerSet& issuers, const Snapshot& snapshot) {
+OpsHandler::Readiness readiness(const IssuerSet& issuers, const SnapshotKeeper& keeper,
+                                std::chrono::seconds skew) {
   OpsHandler::Readiness out{true, {}};
+  const auto snapshot = keeper.current();
   for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
     const ServedIssuer& issuer = issuers.issuers[i];
-    const std::string fault =
-        fault_of(issuer, issuers.responders[issuer.responder], snapshot.indexes[i], wall_clock());
+    std::string fault = fault_of(issuer, issuers.responders[issuer.responder], snapshot->indexes[i],
+                                 wall_clock(), skew);
+    const std::string refused = keeper.refused(i);
+    if (!refused.empty()) {
+      fault = (snapshot->indexes[i] ? "a newer index was refused, an older one is in force: "
+                                    : "the index was refused: ") +
+              refused;
+    }
     out.ready = out.ready && fault.empty();
     out.text += fmt::format("{}: {}\n", issuer.config.name, fault.empty() ? "ready" : fault);
   }
@@ -97,6 +110,9 @@ std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, cons
     const ServedIssuer& issuer = issuers.issuers[i];
     const MetricsText::Labels labels = {{"issuer", issuer.config.name}};
     if (snapshot->indexes[i]) describe_index(text, labels, snapshot->indexes[i]->index);
+    text.gauge("tashika_index_newer_refused",
+               "1 if a newer index was refused and an older one is in force.", labels,
+               keeper.refused(i).empty() ? 0 : 1);
     describe_ingest(text, labels, read_ingest_record(keeper.directory(i).path()));
     const Responder& responder = issuers.responders[issuer.responder];
     text.gauge("tashika_responder_not_after_timestamp_seconds",
@@ -106,19 +122,26 @@ std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, cons
   return text.text();
 }
 
-// A descriptor for each connection: as many as the system lets us have.
-void raise_descriptor_limit() {
+// As many descriptors as the system lets us have. Returns how many connections that leaves room
+// for, beside the files and listeners of the server itself.
+std::uint32_t connections_that_fit(std::uint32_t wanted) {
+  constexpr rlim_t kOwn = 64;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_max >= wanted + kOwn) return wanted;
+  const auto fit = static_cast<std::uint32_t>(std::max<rlim_t>(limit.rlim_max, 2 * kOwn) - kOwn);
+  log(Level::warning, "fewer_connections",
+      {{"connections_max", wanted}, {"descriptors", limit.rlim_max}, {"used", fit}});
+  return fit;
 }
 
 HttpServer::Options ocsp_options(const OcspConfig& config, unsigned threads) {
   HttpServer::Options options;
   options.listen = config.listen;
   options.threads = threads;
-  options.connections_max = config.connections_max;
+  options.connections_max = connections_that_fit(config.connections_max);
   options.limits.body_bytes_max = config.request_bytes_max;
   // A GET carries the body in its path, in base64 with every character escaped at the worst.
   options.limits.header_bytes_max = std::max<std::uint32_t>(16 << 10, config.request_bytes_max * 3);
@@ -136,7 +159,6 @@ int serve(const Config& config, const IssuerSet& issuers) {
   sigaddset(&ending, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);  // before any thread; all inherit it
   std::signal(SIGPIPE, SIG_IGN);
-  raise_descriptor_limit();
 
   const OcspConfig& ocsp = *config.ocsp;
   const unsigned threads =
@@ -145,6 +167,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
   std::vector<std::unique_ptr<WorkerStats>> stats;
   for (unsigned i = 0; i < threads; ++i) stats.push_back(std::make_unique<WorkerStats>());
 
+  // Destroyed in the order pool, http, keeper: answers on their way find their worker's loop.
   const bool any_slow = std::ranges::any_of(issuers.responders, &Responder::is_slow);
   std::optional<HttpServer> http;
   SigningPool pool(issuers, ocsp, config.index.clock_skew, any_slow ? threads : 0);
@@ -160,8 +183,9 @@ int serve(const Config& config, const IssuerSet& issuers) {
     options.listen = *config.ops;
     options.connections_max = 256;
     ops.emplace(options, [&](unsigned) {
-      return std::make_unique<OpsHandler>([&] { return readiness(issuers, *keeper.current()); },
-                                          [&] { return metrics(issuers, keeper, *http, stats); });
+      return std::make_unique<OpsHandler>(
+          [&] { return readiness(issuers, keeper, config.index.clock_skew); },
+          [&] { return metrics(issuers, keeper, *http, stats); });
     });
   }
   keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
@@ -179,6 +203,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
   int signal = 0;
   ::sigwait(&ending, &signal);
   log(Level::info, "draining", {{"signal", signal}});
+  keeper.stop();
   http->drain_and_join();
   if (ops) ops->drain_and_join();
   log(Level::info, "ended");

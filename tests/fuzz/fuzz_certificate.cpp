@@ -65,7 +65,10 @@ void check_criticality(const Certificate& ours, const X509* theirs) {
   for (int i = 0; i < X509_get_ext_count(theirs); ++i) {
     X509_EXTENSION* const one = X509_get_ext(theirs, i);
     const int nid = OBJ_obj2nid(X509_EXTENSION_get_object(one));
-    const bool known = nid == NID_key_usage || nid == NID_basic_constraints ||
+    const bool no_effect = nid == NID_subject_alt_name || nid == NID_name_constraints ||
+                           nid == NID_certificate_policies || nid == NID_policy_mappings ||
+                           nid == NID_policy_constraints || nid == NID_inhibit_any_policy;
+    const bool known = no_effect || nid == NID_key_usage || nid == NID_basic_constraints ||
                        nid == NID_ext_key_usage || nid == NID_subject_key_identifier ||
                        nid == NID_authority_key_identifier || nid == NID_id_pkix_OCSP_noCheck;
     unknown |= X509_EXTENSION_get_critical(one) == 1 && !known;

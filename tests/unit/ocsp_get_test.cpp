@@ -27,13 +27,23 @@ TEST_CASE("ocsp_get: every spelling of one request decodes to it", "[ocsp_get]")
   const std::string text = pki::to_base64(request);
   REQUIRE(text == "MAX7777//w==");
   const std::string unpadded = text.substr(0, text.find('='));
-  const std::string spelling = GENERATE_COPY(
-      text, unpadded, escaped(text), escaped(escaped(text)), "/" + text, "///" + text, text + "/",
-      unpadded + "/", "/" + escaped(text) + "/", url_alphabet(text), url_alphabet(unpadded) + "/");
-  CAPTURE(spelling);
-  std::vector<std::uint8_t> out = {1, 2, 3};
-  REQUIRE(pki::decode_ocsp_get(spelling, out).has_value());
-  CHECK(out == request);
+  const std::vector<std::string> spellings = {text,
+                                              unpadded,
+                                              escaped(text),
+                                              escaped(escaped(text)),
+                                              "/" + text,
+                                              "///" + text,
+                                              text + "/",
+                                              unpadded + "/",
+                                              "/" + escaped(text) + "/",
+                                              url_alphabet(text),
+                                              url_alphabet(unpadded) + "/"};
+  for (const std::string& spelling : spellings) {
+    CAPTURE(spelling);
+    std::vector<std::uint8_t> out = {1, 2, 3};
+    REQUIRE(pki::decode_ocsp_get(spelling, out).has_value());
+    CHECK(out == request);
+  }
 }
 
 TEST_CASE("ocsp_get: a slash at the end that is a digit stays one", "[ocsp_get]") {
@@ -48,8 +58,8 @@ TEST_CASE("ocsp_get: a slash at the end that is a digit stays one", "[ocsp_get]"
 }
 
 TEST_CASE("ocsp_get: what is no base64 is refused", "[ocsp_get]") {
-  const std::string path = GENERATE("", "/", "A", "MA M", "MA%", "MA%4", "MA%zz", "%2525254D",
-                                    "MA==A", "caf\xC3\xA9", "MAA=%00");
+  const std::string path = GENERATE(as<std::string>{}, "", "/", "A", "MA M", "MA%", "MA%4", "MA%zz",
+                                    "%2525254D", "MA==A", "caf\xC3\xA9", "MAA=%00");
   CAPTURE(path);
   std::vector<std::uint8_t> out;
   const auto result = pki::decode_ocsp_get(path, out);
