@@ -7,6 +7,47 @@
 
 namespace pki {
 
+SlabSource::~SlabSource() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+SlabSource::Slab SlabSource::take() {
+  if (!thread_.joinable()) thread_ = std::thread([this] { produce(); });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !ready_.empty(); });
+  Slab slab = std::move(ready_.front());
+  ready_.pop_front();
+  lock.unlock();
+  changed_.notify_all();
+  if (!slab) throw std::bad_alloc();
+  return slab;
+}
+
+void SlabSource::produce() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ending_ || ready_.size() < kAhead; });
+    if (ending_ || slabs_left_ == 0) return;
+    --slabs_left_;
+    lock.unlock();
+    Slab slab(static_cast<std::uint8_t*>(std::aligned_alloc(std::size_t{2} << 20, kSlabBytes)),
+              std::free);
+    if (slab) {
+      ::madvise(slab.get(), kSlabBytes, MADV_HUGEPAGE);  // a hint: many chains are hard on the TLB
+      for (std::size_t page = 0; page < kSlabBytes; page += 4096) slab.get()[page] = 0;
+    }
+    lock.lock();
+    ready_.push_back(std::move(slab));
+    lock.unlock();
+    changed_.notify_all();
+  }
+}
+
 void IndexWriter::Partitions::grow(Chain& chain) {
   if (chain.next != nullptr) {
     std::uint8_t* const chunk = start(chain);
@@ -21,17 +62,13 @@ void IndexWriter::Partitions::grow(Chain& chain) {
 
 std::uint8_t* IndexWriter::Partitions::allocate() {
   // Every chain keeps one chunk to fill, so spilling always frees some once the limit is reached.
-  if (idle_.empty() && chunk_count_ >= chunks_max_) spill();
+  if (idle_.empty() && slabs_left_ == 0) spill();
   if (idle_.empty()) {
-    constexpr std::size_t kSlabBytes = kSlabChunks * kChunkBytes;
-    void* const slab = std::aligned_alloc(std::size_t{2} << 20, kSlabBytes);
-    if (slab == nullptr) throw std::bad_alloc();
-    slabs_.emplace_back(static_cast<std::uint8_t*>(slab), std::free);
-    ::madvise(slab, kSlabBytes, MADV_HUGEPAGE);  // a hint: 1024 chains are hard on the TLB
-    for (std::size_t i = kSlabChunks; i-- > 0;) {
-      idle_.push_back(static_cast<std::uint8_t*>(slab) + i * kChunkBytes);
+    slabs_.push_back(source_.take());
+    --slabs_left_;
+    for (std::size_t end = SlabSource::kSlabBytes; end > 0; end -= kChunkBytes) {
+      idle_.push_back(slabs_.back().get() + end - kChunkBytes);
     }
-    chunk_count_ += kSlabChunks;
   }
   std::uint8_t* const chunk = idle_.back();
   idle_.pop_back();

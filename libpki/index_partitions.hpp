@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "libpki/index_writer.hpp"
@@ -26,6 +30,7 @@ struct PackedEntry {
     at[1] = static_cast<std::uint8_t>(reason);
     std::memcpy(at + 2, &time, 4);
     std::memcpy(at + 6, &key.lead, 8);
+    if (key.group == 0) return kTail;  // the usual width
     std::memcpy(at + kTail, key.tail.data(), key.tail_size());
     return bytes(key.group);
   }
@@ -51,6 +56,34 @@ struct PackedEntry {
   }
 };
 
+// SlabSource hands out large pieces of memory that it has touched beforehand, on a thread of its
+// own: the first touch of fresh memory costs as much as reading the entries that go there. The
+// thread starts with the first take().
+class SlabSource {
+ public:
+  static constexpr std::size_t kSlabBytes = std::size_t{4} << 20;
+  using Slab = std::unique_ptr<std::uint8_t, void (*)(void*)>;
+
+  explicit SlabSource(std::uint64_t slabs_max) : slabs_left_(slabs_max) {}
+  ~SlabSource();
+
+  // A slab; waits for it if need be. At most slabs_max times. Throws std::bad_alloc.
+  [[nodiscard]] Slab take();
+
+ private:
+  static constexpr std::size_t kAhead = 8;
+  void produce();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Protected by mutex_:
+  std::deque<Slab> ready_;
+  std::uint64_t slabs_left_;
+  bool ending_ = false;
+
+  std::thread thread_;
+};
+
 // kCount chains of packed entries, by the leading bits of the lead.
 class IndexWriter::Partitions {
  public:
@@ -58,7 +91,9 @@ class IndexWriter::Partitions {
   static constexpr std::size_t kCount = std::size_t{1} << kBits;
 
   Partitions(std::uint64_t memory_bytes, Storage& scratch)
-      : chunks_max_(std::max<std::uint64_t>(memory_bytes / kChunkBytes, kCount)),
+      : slabs_left_(std::max<std::uint64_t>(memory_bytes, kCount * kChunkBytes) /
+                    SlabSource::kSlabBytes),
+        source_(slabs_left_),
         scratch_(scratch),
         chains_(kCount) {}
 
@@ -103,8 +138,7 @@ class IndexWriter::Partitions {
 
  private:
   static constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
-  static constexpr std::size_t kSlabChunks = 64;  // allocated together, for huge pages
-  static constexpr std::size_t kHeader = 8;       // how many octets of a full chunk are used
+  static constexpr std::size_t kHeader = 8;  // how many octets of a full chunk are used
 
   static constexpr std::size_t kPending = 32;
 
@@ -151,12 +185,12 @@ class IndexWriter::Partitions {
   std::uint8_t* allocate();
   void spill();
 
-  std::uint64_t chunks_max_;
+  std::uint64_t slabs_left_;
+  SlabSource source_;
   Storage& scratch_;
   std::vector<Chain> chains_;
-  std::vector<std::unique_ptr<std::uint8_t, void (*)(void*)>> slabs_;
+  std::vector<SlabSource::Slab> slabs_;
   std::vector<std::uint8_t*> idle_;  // chunks that hold nothing
-  std::uint64_t chunk_count_ = 0;
   std::uint64_t scratch_bytes_ = 0;
   Bytes spilled_;
   std::array<Pending, kPending> pending_{};

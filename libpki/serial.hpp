@@ -44,7 +44,7 @@ struct SerialKey {
 
   [[nodiscard]] std::size_t tail_size() const { return tail_size_of(group); }
   [[nodiscard]] static constexpr std::size_t tail_size_of(std::size_t group) {
-    return group % kNegative;
+    return group < kNegative ? group : group - kNegative;
   }
 
   // From DER content octets that read_serial accepted. Cost: 2 ns up to 8 octets, 5 ns above.
