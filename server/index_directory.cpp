@@ -82,6 +82,7 @@ void IndexDirectory::tidy(const IndexConfig& config) const {
 pki::Result<std::shared_ptr<const OpenIndex>> open_index(const fs::path& path) {
   auto open = std::make_shared<OpenIndex>();
   open->path = path;
+  open->written_at = fs::last_write_time(path);
   open->file = MappedFile(path);
   open->file.expect_sequential();
   PKI_TRY_ASSIGN(open->index, pki::Index::open(open->file.bytes()));

@@ -23,6 +23,7 @@ namespace server {
 // An index file together with the mapping that it is a view of.
 struct OpenIndex {
   std::filesystem::path path;
+  std::filesystem::file_time_type written_at;  // tells another file of that name
   MappedFile file;
   pki::Index index;
 };

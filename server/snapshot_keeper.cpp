@@ -86,6 +86,7 @@ bool SnapshotKeeper::refresh() {
 std::shared_ptr<const OpenIndex> SnapshotKeeper::newest(std::size_t issuer,
                                                         std::shared_ptr<const OpenIndex> current) {
   const std::string& name = issuers_.issuers[issuer].config.name;
+  bool newer_refused = false;  // than the one that is opened in the end
   const auto refuse = [&](const std::filesystem::path& path, const std::string& why) {
     std::error_code ignored;
     damaged_[path] = std::filesystem::last_write_time(path, ignored);
@@ -93,16 +94,21 @@ std::shared_ptr<const OpenIndex> SnapshotKeeper::newest(std::size_t issuer,
     const std::lock_guard lock(mutex_);
     ++open_failures_;
     refused_[issuer] = why;
+    newer_refused = true;
   };
   try {
     const std::vector<std::uint64_t> numbers = directories_[issuer].generations();
     // Generations count up, unless somebody cleared the directory and they began again.
-    const bool began_again = current && !std::filesystem::exists(current->path);
+    std::error_code gone;
+    const bool began_again =
+        current &&
+        (std::filesystem::last_write_time(current->path, gone) != current->written_at || gone);
     for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
       if (current && !began_again && *number <= current->index.generation()) break;
       const std::filesystem::path path = directories_[issuer].generation_path(*number);
       const auto known = damaged_.find(path);
       if (known != damaged_.end() && known->second == std::filesystem::last_write_time(path)) {
+        newer_refused = true;
         continue;
       }
       const auto open = open_index(path);
@@ -133,7 +139,7 @@ std::shared_ptr<const OpenIndex> SnapshotKeeper::newest(std::size_t issuer,
            {"entries", index.entry_count()},
            {"next_update", pki::to_string(index.next_update())}});
       const std::lock_guard lock(mutex_);
-      refused_.erase(issuer);
+      if (!newer_refused) refused_.erase(issuer);
       return *open;
     }
   } catch (const std::system_error& error) {  // deleted meanwhile, or the disk: try again next time

@@ -104,6 +104,11 @@ class Installation:
     def ingest(self, *arguments, **options):
         return tashika("ingest", "--config", self.config, *arguments, **options)
 
+    def start_ingest(self):
+        """An ingest that goes on while the test does something else."""
+        return subprocess.Popen([PROGRAM, "ingest", "--config", str(self.config)], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def publish(self, name, list_bytes):
         self.provide(name, list_bytes)
         result = self.ingest("--issuer", name)
