@@ -96,8 +96,9 @@ class HttpServer::Worker {
   // queue, and to try again at once would only spin.
   void on_accept_error(error_code ec) {
     if (ec == asio::error::connection_aborted) return accept();
-    if (ec != last_accept_error_) log(Level::warning, "accept_failed", {{"error", ec.message()}});
-    last_accept_error_ = ec;
+    if (ec.value() != last_accept_error_)
+      log(Level::warning, "accept_failed", {{"error", ec.message()}});
+    last_accept_error_ = ec.value();
     accept_later();
   }
 
@@ -158,7 +159,7 @@ class HttpServer::Worker {
   std::unique_ptr<HttpHandler> handler_;
   Clock::time_point now_ = Clock::now();
   Clock::time_point draining_since_;
-  error_code last_accept_error_;  // logged once
+  int last_accept_error_ = 0;  // logged once
   // Before the context: the handlers that it destroys own connections, which unlink themselves.
   boost::intrusive::list<HttpConnection, boost::intrusive::constant_time_size<false>> connections_;
   asio::io_context context_{1};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 
 #include "server/log.hpp"
@@ -42,7 +43,7 @@ std::vector<std::uint64_t> IndexDirectory::generations() const {
       found.push_back(*number);
     }
   }
-  if (error && error != std::errc::no_such_file_or_directory) {
+  if (error && error.value() != ENOENT) {
     throw std::system_error(error, "cannot read " + path_.string());
   }
   std::ranges::sort(found);
