@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -11,9 +12,9 @@
 namespace test {
 
 std::string source_text(std::string_view path) {
-  const std::string whole_path = std::string(TASHIKA_SOURCE_DIR) + "/" + std::string(path);
+  const std::filesystem::path whole_path = std::filesystem::path(TASHIKA_SOURCE_DIR) / path;
   std::ifstream file(whole_path, std::ios::binary);
-  if (!file) throw std::runtime_error("can't read " + whole_path);
+  if (!file) throw std::runtime_error("can't read " + whole_path.string());
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
