@@ -110,4 +110,25 @@ std::string to_string(Time time) {
   return text.data();
 }
 
+std::optional<Time> time_from_string(std::string_view text) {
+  std::string whole(text);
+  constexpr std::string_view kForm = "0000-00-00T00:00:00Z";
+  constexpr std::size_t kDate = 10;
+  if (whole.size() == kDate) whole += kForm.substr(kDate);
+  if (whole.size() != kForm.size()) return std::nullopt;
+  std::string digits;
+  for (std::size_t i = 0; i < kForm.size(); ++i) {
+    if (kForm[i] == '0') {
+      digits += whole[i];
+    } else if (whole[i] != kForm[i]) {
+      return std::nullopt;
+    }
+  }
+  digits += 'Z';
+  Time time;
+  const auto* octets = reinterpret_cast<const std::uint8_t*>(digits.data());
+  if (!parse_generalized_time(octets, time)) return std::nullopt;
+  return time;
+}
+
 }  // namespace pki

@@ -4,7 +4,9 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "libpki/der.hpp"
 #include "libpki/der_writer.hpp"
@@ -38,5 +40,8 @@ void write_generalized_time(der::Writer& writer, Time time);
 
 // "2026-11-22T00:00:00Z" (RFC 3339), for people.
 [[nodiscard]] std::string to_string(Time time);
+
+// The reverse; a date alone is its midnight. Nothing if it is neither.
+[[nodiscard]] std::optional<Time> time_from_string(std::string_view text);
 
 }  // namespace pki

@@ -13,9 +13,8 @@ using der::Reader;
 using der::Tag;
 
 // CRLNumber ::= INTEGER (0..MAX)                                            (RFC 5280 5.2.3)
-Result<CrlNumber> read_crl_number(const Extension& extension) {
-  const char* field = "cRLNumber";
-  if (extension.critical) return extension.error(Errc::criticality, field);
+// BaseCRLNumber ::= CRLNumber, in the deltaCRLIndicator                     (5.2.4)
+Result<CrlNumber> read_crl_number(const Extension& extension, const char* field) {
   Reader value = extension.value;
   PKI_TRY_ASSIGN(const Element element, value.read(Tag::integer, field));
   PKI_TRY_ASSIGN(const Bytes content, der::integer(value, element, field));
@@ -25,27 +24,19 @@ Result<CrlNumber> read_crl_number(const Extension& extension) {
   return CrlNumber(content);
 }
 
-// IssuingDistributionPoint ::= SEQUENCE {
-//   distributionPoint [0] DistributionPointName OPTIONAL, onlyContainsUserCerts [1] BOOLEAN
-//   DEFAULT FALSE, onlyContainsCACerts [2] BOOLEAN DEFAULT FALSE, onlySomeReasons [3] ReasonFlags
-//   OPTIONAL, indirectCRL [4] BOOLEAN DEFAULT FALSE, onlyContainsAttributeCerts [5] BOOLEAN
-//   DEFAULT FALSE }                                                         (RFC 5280 5.2.5)
-// All of these narrow or widen the scope, and a list of another scope must not answer for all.
-Result<void> refuse_distribution_point(const Extension& extension) {
-  const char* field = "issuingDistributionPoint";
+// ExpiredCertsOnCRL ::= GeneralizedTime                                     (X.509 8.5.2.12)
+Result<Time> read_expired_certificates(const Extension& extension) {
   Reader value = extension.value;
-  PKI_TRY_ASSIGN(Reader point, value.enter(Tag::sequence, field));
-  PKI_TRY(value.finish(field));
-  if (point.empty()) return point.error(Errc::empty_sequence, field);
-  while (!point.empty()) {
-    PKI_TRY_ASSIGN(const Element part, point.any(field));
-    if (part.tag == der::context(4)) return extension.error(Errc::indirect_crl, field);
-  }
-  return extension.error(Errc::partitioned_crl, field);
+  PKI_TRY_ASSIGN(const Time since, read_generalized_time(value, "expiredCertsOnCRL"));
+  PKI_TRY(value.finish("expiredCertsOnCRL"));
+  return since;
 }
 
 struct CrlExtensions {
   std::optional<CrlNumber> number;
+  std::optional<CrlNumber> base;
+  CrlScope scope;
+  std::optional<Time> expired_certificates_since;
   Bytes authority_key_id;
 };
 
@@ -59,13 +50,27 @@ Result<void> read_crl_extension(const Extension& extension, Seen& seen, CrlExten
   }
   if (extension.is(oid::crl_number)) {
     PKI_TRY(seen.mark(1, extension, field));
-    PKI_TRY_ASSIGN(out.number, read_crl_number(extension));
+    if (extension.critical) return extension.error(Errc::criticality, "cRLNumber");
+    PKI_TRY_ASSIGN(out.number, read_crl_number(extension, "cRLNumber"));
     return {};
   }
   if (extension.is(oid::delta_crl_indicator)) {
-    return extension.error(Errc::delta_crl, "deltaCRLIndicator");
+    PKI_TRY(seen.mark(2, extension, field));
+    // Who does not know the extension must not take a delta for a complete list.
+    if (!extension.critical) return extension.error(Errc::criticality, "deltaCRLIndicator");
+    PKI_TRY_ASSIGN(out.base, read_crl_number(extension, "deltaCRLIndicator"));
+    return {};
   }
-  if (extension.is(oid::issuing_distribution_point)) return refuse_distribution_point(extension);
+  if (extension.is(oid::issuing_distribution_point)) {
+    PKI_TRY(seen.mark(3, extension, field));
+    PKI_TRY_ASSIGN(out.scope, read_scope(extension));
+    return {};
+  }
+  if (extension.is(oid::expired_certs_on_crl)) {
+    PKI_TRY(seen.mark(4, extension, field));
+    PKI_TRY_ASSIGN(out.expired_certificates_since, read_expired_certificates(extension));
+    return {};
+  }
   if (extension.is(oid::issuer_alt_name))
     return {};  // a name only; the signature settles who it is
   if (extension.critical) return extension.error(Errc::unknown_critical_extension, field);
@@ -91,6 +96,9 @@ Result<CrlExtensions> read_crl_extensions(Reader& tbs) {
     }
   }
   if (!out.number) return Error{Errc::missing_crl_number, at, "cRLNumber"};
+  if (out.base && *out.base >= *out.number) {
+    return Error{Errc::delta_order, at, "deltaCRLIndicator"};
+  }
   return out;
 }
 
@@ -131,17 +139,21 @@ Result<void> read_tbs(Reader tbs, Crl& out) {
   PKI_TRY_ASSIGN(out.entries, read_revoked_certificates(tbs));
   PKI_TRY_ASSIGN(const CrlExtensions extensions, read_crl_extensions(tbs));
   out.number = *extensions.number;
+  out.base = extensions.base;
+  out.scope = extensions.scope;
+  out.expired_certificates_since = extensions.expired_certificates_since;
   out.authority_key_id = extensions.authority_key_id;
   return {};
 }
 
 // CRLReason ::= ENUMERATED; 7 is not used, 8 occurs in delta lists only        (5.3.1)
-Result<Reason> read_reason(const Extension& extension) {
+Result<Reason> read_reason(const Extension& extension, CrlKind kind) {
   Reader value = extension.value;
   PKI_TRY_ASSIGN(const Element element, value.read(Tag::enumerated, "reasonCode"));
   PKI_TRY_ASSIGN(const Bytes content, der::integer(value, element, "reasonCode"));
   PKI_TRY(value.finish("reasonCode"));
-  const bool known = content.size() == 1 && content[0] <= 10 && content[0] != 7 && content[0] != 8;
+  const bool known = content.size() == 1 && content[0] <= 10 && content[0] != 7 &&
+                     (content[0] != 8 || kind == CrlKind::delta);
   if (!known) return value.error_at(element, Errc::bad_reason, "reasonCode");
   return static_cast<Reason>(content[0]);
 }
@@ -154,7 +166,7 @@ Result<Time> read_invalidity_date(const Extension& extension) {
   return time;
 }
 
-Result<void> read_entry_extensions(Reader& entry, CrlEntry& out) {
+Result<void> read_entry_extensions(Reader& entry, CrlKind kind, CrlEntry& out) {
   const char* field = "crlEntryExtensions";
   PKI_TRY_ASSIGN(Reader list, entry.enter(Tag::sequence, field));
   if (list.empty()) return list.error(Errc::empty_sequence, field);
@@ -163,7 +175,7 @@ Result<void> read_entry_extensions(Reader& entry, CrlEntry& out) {
     PKI_TRY_ASSIGN(const Extension extension, read_extension(list, field));
     if (extension.is(oid::reason_code)) {
       PKI_TRY(seen.mark(0, extension, field));
-      PKI_TRY_ASSIGN(out.reason, read_reason(extension));
+      PKI_TRY_ASSIGN(out.reason, read_reason(extension, kind));
     } else if (extension.is(oid::invalidity_date)) {
       PKI_TRY(seen.mark(1, extension, field));
       PKI_TRY_ASSIGN(out.invalidity_date, read_invalidity_date(extension));
@@ -263,7 +275,7 @@ Result<void> check_crl(const Crl& crl, const Certificate& issuer, Time now,
   return {};
 }
 
-Result<CrlEntry> read_entry(Reader& entries) {
+Result<CrlEntry> read_entry(Reader& entries, CrlKind kind) {
   CrlEntry out{};
   PKI_TRY_ASSIGN(Reader entry, entries.enter(Tag::sequence, "revokedCertificate"));
   PKI_TRY_ASSIGN(out.serial, read_serial(entry, "userCertificate"));
@@ -272,7 +284,7 @@ Result<CrlEntry> read_entry(Reader& entries) {
   if (out.revocation_date > kRevocationDateMax) {
     return Error{Errc::time_out_of_range, date_at, "revocationDate"};
   }
-  if (!entry.empty()) PKI_TRY(read_entry_extensions(entry, out));
+  if (!entry.empty()) PKI_TRY(read_entry_extensions(entry, kind, out));
   PKI_TRY(entry.finish("revokedCertificate"));
   return out;
 }

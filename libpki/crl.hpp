@@ -8,6 +8,7 @@
 
 #include "libpki/algorithm.hpp"
 #include "libpki/asn1_time.hpp"
+#include "libpki/crl_scope.hpp"
 #include "libpki/serial.hpp"
 #include "libpki/x509.hpp"
 
@@ -53,13 +54,17 @@ class CrlNumber {
   std::array<std::uint8_t, 20> octets_{};
 };
 
-// Crl is a view of one complete CRL: everything but the entries, which are walked by
-// for_each_entry.
+// A complete list (for its scope) says all; a delta says what changed since a base (RFC 5280
+// 5.2.4).
+enum class CrlKind : std::uint8_t { complete, delta };
+
+// Crl is a view of one CRL: everything but the entries, which are walked by for_each_entry.
 //
 // Parsing promises: DER of all that surrounds the entries, and an outer length that is the input's;
-// version 2; one algorithm inside and outside; nextUpdate after thisUpdate; a CRL number; no
-// unknown critical extension; complete and direct. It does NOT promise: that the signature is
-// right, that issuer or dates suit (check_crl), or anything about the entries.
+// version 2; one algorithm inside and outside; nextUpdate after thisUpdate; a CRL number, and for a
+// delta a lower one of its base; no unknown critical extension; direct, and for all reasons. It
+// does NOT promise: that the signature is right, that issuer or dates suit (check_crl), what kind
+// or scope it is (`base`, `scope`), or anything about the entries.
 struct Crl {
   Bytes der;  // the whole list
   Bytes tbs;  // TBSCertList with tag and length: what is signed
@@ -72,14 +77,19 @@ struct Crl {
   Time next_update;
   Bytes entries;  // what is inside revokedCertificates; empty if there are none
   CrlNumber number;
-  Bytes authority_key_id;  // empty if absent
+  std::optional<CrlNumber> base;  // of a delta: it says what changed since the list of that number
+  CrlScope scope;
+  std::optional<Time> expired_certificates_since;  // ExpiredCertsOnCRL: entries stay on the list
+  Bytes authority_key_id;                          // empty if absent
+
+  [[nodiscard]] CrlKind kind() const { return base ? CrlKind::delta : CrlKind::complete; }
 };
 
 // Parses all but the entries. Cost: O(1) whatever the list's length; reads its first and last page.
 // Errors: those of the DER readers, pem_not_der, unsupported_version, algorithm_mismatch,
 // weak_algorithm, unsupported_algorithm, missing_next_update, time_order, missing_crl_number,
-// crl_number_too_long, criticality, duplicate_extension, unknown_critical_extension, delta_crl,
-// partitioned_crl, indirect_crl, empty_sequence, trailing_data.
+// crl_number_too_long, criticality, duplicate_extension, unknown_critical_extension, delta_order,
+// unsupported_scope, indirect_crl, empty_sequence, trailing_data.
 [[nodiscard]] Result<Crl> parse_crl(Bytes der);
 
 // May this list speak for `issuer` at `now`? By name, key identifier, key usage (cRLSign) and
@@ -103,7 +113,8 @@ struct CrlEntry {
 //
 // Errors: those of the DER readers, serial_too_long, wrong_time_type, time_out_of_range,
 // bad_reason, unknown_critical_extension, duplicate_extension, indirect_crl, empty_sequence.
-[[nodiscard]] Result<CrlEntry> read_entry(der::Reader& entries);
+// removeFromCRL occurs in a delta only (5.3.1).
+[[nodiscard]] Result<CrlEntry> read_entry(der::Reader& entries, CrlKind kind);
 
 // The usual entry, at least nine in ten: UTCTime, and a reasonCode or nothing. Reads it without the
 // generality and returns how many bytes it took; 0 if the entry is any other, or hostile, in which
@@ -123,7 +134,7 @@ template <class Visit>
     std::size_t taken = read_usual_entry(rest, entry);
     if (taken == 0) {
       der::Reader reader(crl.der.data(), rest);
-      PKI_TRY_ASSIGN(entry, read_entry(reader));
+      PKI_TRY_ASSIGN(entry, read_entry(reader, crl.kind()));
       taken = rest.size() - reader.rest().size();
     }
     visit(std::as_const(entry));

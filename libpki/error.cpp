@@ -61,9 +61,11 @@ Row row(Errc code) {
     case Errc::missing_crl_number:
       return {"missing_crl_number", "without a CRL number a rollback can't be told"};
     case Errc::crl_number_too_long: return {"crl_number_too_long", "at most 20 octets are allowed"};
-    case Errc::delta_crl: return {"delta_crl", "this is a delta CRL; a complete one is expected"};
-    case Errc::partitioned_crl:
-      return {"partitioned_crl", "this list covers only a part of the issuer's certificates"};
+    case Errc::delta_order:
+      return {"delta_order", "the number of a delta CRL's base is not lower than its own"};
+    case Errc::unsupported_scope:
+      return {"unsupported_scope",
+              "lists for some reasons only, or for attribute certificates, are refused"};
     case Errc::indirect_crl: return {"indirect_crl", "lists of other issuers' entries are refused"};
     case Errc::bad_reason: return {"bad_reason", "not a reason that may stand in this list"};
     case Errc::time_out_of_range:
@@ -102,6 +104,10 @@ Row row(Errc code) {
     case Errc::index_layout: return {"index_layout", "the sections contradict the header"};
     case Errc::index_order: return {"index_order", "the keys or the fence are out of order"};
     case Errc::index_other_issuer: return {"index_other_issuer", "an index of another issuer key"};
+    case Errc::index_base_mismatch:
+      return {"index_base_mismatch", "the index file is an overlay of another base file"};
+    case Errc::index_base_missing:
+      return {"index_base_missing", "the base file of this overlay is not there"};
     case Errc::too_many_entries: return {"too_many_entries", "more entries than the format holds"};
   }
   std::abort();

@@ -50,8 +50,8 @@ enum class Errc : std::uint8_t {
   missing_next_update,  // RFC 5280 requires it, and without it nothing ends "good"
   missing_crl_number,   // RFC 5280 5.2.3 requires it; it is the guard against rollback
   crl_number_too_long,  // more than 20 octets
-  delta_crl,            // a deltaCRLIndicator where a complete list was expected
-  partitioned_crl,      // an issuingDistributionPoint that narrows the scope
+  delta_order,          // a delta whose base is not older than itself
+  unsupported_scope,    // a list for some reasons only, or for attribute certificates
   indirect_crl,         // entries of other issuers
   bad_reason,           // reason 7, above 10, or removeFromCRL in a complete list
   time_out_of_range,    // a date that the index can't hold
@@ -83,6 +83,8 @@ enum class Errc : std::uint8_t {
   index_layout,            // sections that overlap, or counts that contradict each other
   index_order,             // keys out of order, or a fence that does not point at them
   index_other_issuer,      // an index of another issuer key
+  index_base_mismatch,     // an overlay of another base, or none
+  index_base_missing,      // an overlay whose base file is not there
   too_many_entries,        // more than 2^32 - 2 keys of one width
 };
 

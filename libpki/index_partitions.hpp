@@ -17,22 +17,37 @@
 
 namespace pki {
 
-// A revoked serial as it lies in a chunk: 14 octets and the tail, not aligned.
+// What is written of an entry besides its key.
+struct EntryStatus {
+  std::uint32_t time = 0;  // since kRevocationEpoch
+  Reason reason = Reason::absent;
+  std::uint16_t list = 0;
+};
+
+// A revoked serial as it lies in a chunk: 14 octets, the tail, and where there are several lists
+// (`list_bytes` is 2, else 0) which one it is of. Not aligned.
 struct PackedEntry {
   static constexpr std::size_t kTail = 14;
-  static constexpr std::size_t kBytesMax = kTail + SerialKey::kTailMax;
+  static constexpr std::size_t kListBytes = 2;
+  static constexpr std::size_t kBytesMax = kTail + SerialKey::kTailMax + kListBytes;
 
-  static std::size_t bytes(std::size_t group) { return kTail + SerialKey::tail_size_of(group); }
+  static std::size_t bytes(std::size_t group, std::size_t list_bytes) {
+    return kTail + SerialKey::tail_size_of(group) + list_bytes;
+  }
 
-  static std::size_t write(std::uint8_t* at, const SerialKey& key, std::uint32_t time,
-                           Reason reason) {
+  static std::size_t write(std::uint8_t* at, const SerialKey& key, const EntryStatus& status,
+                           std::size_t list_bytes) {
     at[0] = key.group;
-    at[1] = static_cast<std::uint8_t>(reason);
-    std::memcpy(at + 2, &time, 4);
+    at[1] = static_cast<std::uint8_t>(status.reason);
+    std::memcpy(at + 2, &status.time, 4);
     std::memcpy(at + 6, &key.lead, 8);
-    if (key.group == 0) return kTail;  // the usual width
-    std::memcpy(at + kTail, key.tail.data(), key.tail_size());
-    return bytes(key.group);
+    std::uint8_t* end = at + kTail;
+    if (key.group != 0) {  // not of the usual width
+      std::memcpy(end, key.tail.data(), key.tail_size());
+      end += key.tail_size();
+    }
+    if (list_bytes > 0) std::memcpy(end, &status.list, kListBytes);
+    return static_cast<std::size_t>(end - at) + list_bytes;
   }
   static std::size_t group(const std::uint8_t* at) { return at[0]; }
   static Reason reason(const std::uint8_t* at) { return static_cast<Reason>(at[1]); }
@@ -47,6 +62,15 @@ struct PackedEntry {
     return value;
   }
   static const std::uint8_t* tail(const std::uint8_t* at) { return at + kTail; }
+  // Only where there are several lists.
+  static std::uint16_t list(const std::uint8_t* at) {
+    std::uint16_t value = 0;
+    std::memcpy(&value, at + bytes(group(at), 0), kListBytes);
+    return value;
+  }
+  static EntryStatus status(const std::uint8_t* at, std::size_t list_bytes) {
+    return {time(at), reason(at), list_bytes > 0 ? list(at) : std::uint16_t{0}};
+  }
   static SerialKey key(const std::uint8_t* at) {
     SerialKey out;
     out.group = at[0];
@@ -90,8 +114,9 @@ class IndexWriter::Partitions {
   static constexpr unsigned kBits = 10;
   static constexpr std::size_t kCount = std::size_t{1} << kBits;
 
-  Partitions(std::uint64_t memory_bytes, Storage& scratch)
-      : slabs_left_(std::max<std::uint64_t>(memory_bytes, kCount * kChunkBytes) /
+  Partitions(std::uint64_t memory_bytes, std::size_t list_bytes, Storage& scratch)
+      : list_bytes_(list_bytes),
+        slabs_left_(std::max<std::uint64_t>(memory_bytes, kCount * kChunkBytes) /
                     SlabSource::kSlabBytes),
         source_(slabs_left_),
         scratch_(scratch),
@@ -101,10 +126,10 @@ class IndexWriter::Partitions {
 
   // Takes one entry. It is written a little later: a thousand chains do not fit into the nearest
   // caches, so the place of an entry is asked for well before it is needed.
-  void put(const SerialKey& key, std::uint32_t time, Reason reason) {
+  void put(const SerialKey& key, const EntryStatus& status) {
     Pending& slot = pending_[pending_count_ % kPending];
     if (pending_count_ >= kPending) commit(slot);
-    slot = {key, time, reason};
+    slot = {key, status};
     __builtin_prefetch(&chains_[of(key.lead)], 1);
     if (pending_count_ >= kPending / 2) {
       const Pending& halfway = pending_[(pending_count_ - kPending / 2) % kPending];
@@ -144,8 +169,7 @@ class IndexWriter::Partitions {
 
   struct Pending {
     SerialKey key;
-    std::uint32_t time = 0;
-    Reason reason = Reason::absent;
+    EntryStatus status;
   };
   struct Piece {
     std::uint64_t offset;
@@ -167,9 +191,9 @@ class IndexWriter::Partitions {
   }
 
   template <class Visit>
-  static void walk(const std::uint8_t* at, std::uint64_t bytes, Visit&& visit) {
+  void walk(const std::uint8_t* at, std::uint64_t bytes, Visit&& visit) const {
     for (const std::uint8_t* end = at + bytes; at != end;
-         at += PackedEntry::bytes(PackedEntry::group(at))) {
+         at += PackedEntry::bytes(PackedEntry::group(at), list_bytes_)) {
       visit(at);
     }
   }
@@ -177,7 +201,7 @@ class IndexWriter::Partitions {
   void commit(const Pending& entry) {
     Chain& chain = chains_[of(entry.key.lead)];
     if (chain.free < PackedEntry::kBytesMax) grow(chain);
-    const std::size_t bytes = PackedEntry::write(chain.next, entry.key, entry.time, entry.reason);
+    const std::size_t bytes = PackedEntry::write(chain.next, entry.key, entry.status, list_bytes_);
     chain.next += bytes;
     chain.free -= bytes;
   }
@@ -185,6 +209,7 @@ class IndexWriter::Partitions {
   std::uint8_t* allocate();
   void spill();
 
+  const std::size_t list_bytes_;
   std::uint64_t slabs_left_;
   SlabSource source_;
   Storage& scratch_;

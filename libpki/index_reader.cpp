@@ -11,12 +11,6 @@ using namespace index_format;
 
 namespace {
 
-// The reasons that the writer can have put into a file.
-bool is_reason(std::uint8_t octet) {
-  return octet == static_cast<std::uint8_t>(Reason::absent) ||
-         (octet <= 10 && octet != 7 && octet != 8);
-}
-
 // Moments that a CRL can name: the years 0 to 9999.
 bool is_time(std::int64_t seconds) {
   using std::chrono::year;
@@ -45,17 +39,17 @@ bool Index::Group::same(std::uint64_t i, const SerialKey& key) const {
          (tail_bytes == 0 || std::memcmp(tails + i * tail_bytes, key.tail.data(), tail_bytes) == 0);
 }
 
-std::optional<Revocation> Index::lookup(const SerialKey& key) const {
-  const std::uint8_t slot = slot_[key.group];
-  if (slot == 0) return std::nullopt;
-  const Group& group = groups_[slot - 1U];
-  const std::uint64_t bucket = bucket_of(key.lead, group.buckets);
-  std::uint64_t low = group.fence[bucket];
-  std::uint64_t high = group.fence[bucket + 1];
+std::optional<Index::Place> Index::locate(const SerialKey& key) const {
+  const Group* const group = this->group(key.group);
+  if (group == nullptr) return std::nullopt;
+  const std::uint64_t bucket = bucket_of(key.lead, group->buckets);
+  // A fence that was damaged since the file was verified must not lead out of it.
+  std::uint64_t high = std::min<std::uint64_t>(group->fence[bucket + 1], group->count);
+  std::uint64_t low = std::min<std::uint64_t>(group->fence[bucket], high);
   constexpr std::uint64_t kScanMax = 32;  // a bucket holds five; only contrived keys fill one so
   while (high - low > kScanMax) {
     const std::uint64_t middle = low + (high - low) / 2;
-    if (group.before(middle, key)) {
+    if (group->before(middle, key)) {
       low = middle + 1;
     } else {
       high = middle + 1;
@@ -63,15 +57,34 @@ std::optional<Revocation> Index::lookup(const SerialKey& key) const {
   }
   // What a hit will read is asked for now, so that it waits for two misses of the cache, not for
   // three.
-  __builtin_prefetch(group.times + low);
-  __builtin_prefetch(group.reasons + low);
-  if (group.tail_bytes > 0) __builtin_prefetch(group.tails + low * group.tail_bytes);
+  if (group->times != nullptr) {
+    __builtin_prefetch(group->times + low);
+    __builtin_prefetch(group->reasons + low);
+  }
+  if (group->tail_bytes > 0) __builtin_prefetch(group->tails + low * group->tail_bytes);
+  if (group->lists != nullptr) __builtin_prefetch(group->lists + low);
   for (std::uint64_t i = low; i < high; ++i) {
-    if (group.leads[i] < key.lead) continue;
-    if (group.same(i, key)) return group.revocation(i);
-    if (group.leads[i] > key.lead) break;
+    if (group->leads[i] < key.lead) continue;
+    if (group->same(i, key)) return Place{group, i};
+    if (group->leads[i] > key.lead) break;
   }
   return std::nullopt;
+}
+
+std::optional<IndexEntry> Index::find(const SerialKey& key) const {
+  const auto place = locate(key);
+  if (!place) return std::nullopt;
+  return place->group->entry(place->position);
+}
+
+std::optional<Revocation> Index::lookup(const SerialKey& key) const {
+  const auto place = locate(key);
+  if (!place) return std::nullopt;
+  return place->group->revocation(place->position);
+}
+
+bool Index::contains(const SerialKey& key) const {
+  return locate(key).has_value();
 }
 
 Result<Index> Index::describe(Bytes file) {
@@ -80,32 +93,78 @@ Result<Index> Index::describe(Bytes file) {
   return index;
 }
 
+Result<Index> Index::attach(Bytes file) {
+  PKI_TRY_ASSIGN(Index index, describe(file));
+  PKI_TRY(index.locate_groups(file));
+  return index;
+}
+
 Result<Index> Index::open(Bytes file) {
-  Index index;
-  PKI_TRY(index.read_tables(file));
+  PKI_TRY_ASSIGN(Index index, attach(file));
+  PKI_TRY(index.verify(file));
+  return index;
+}
+
+// Where every section of every group lies, all of it within the file.
+Result<void> Index::locate_groups(Bytes file) {
   std::uint64_t offset =
-      align(sizeof(Header) + tables_bytes(index.header_.list_count, index.header_.group_count));
+      align(sizeof(Header) + tables_bytes(header_.list_count, header_.group_count));
   std::uint64_t entries = 0;
   std::uint32_t groups_from = 0;  // groups ascend
-  for (const GroupRecord& record : index.records_) {
+  for (const GroupRecord& record : records_) {
     const Error bad{Errc::index_layout, offset, "group"};
     if (record.group < groups_from || record.group >= SerialKey::kGroupCount) return bad;
     if (record.entry_count == 0 || record.entry_count > kGroupEntriesMax) return bad;
     if (record.bucket_count == 0 || record.bucket_count > kGroupEntriesMax) return bad;
-    if (record.offset != offset || record.zero != 0 || record.reserved != 0) return bad;
+    if (record.offset != offset || record.zero != 0) return bad;
     groups_from = record.group + 1;
     entries += record.entry_count;
-    offset = sections(record).end;
+    const Sections where = sections(record, shape_);
+    offset = where.end;
     if (offset > file.size()) return bad;
-    PKI_TRY(index.open_group(file, record));
-    index.slot_[record.group] = static_cast<std::uint8_t>(index.groups_.size());
+
+    const auto at = [&](Section section) { return file.data() + where.extents[section].offset; };
+    Group& group = groups_.emplace_back();
+    group.number = static_cast<std::uint8_t>(record.group);
+    group.tail_bytes = static_cast<std::uint32_t>(SerialKey::tail_size_of(record.group));
+    group.count = record.entry_count;
+    group.buckets = record.bucket_count;
+    // Sections are aligned to 64 octets within a file that is mapped at a page.
+    group.fence = reinterpret_cast<const std::uint32_t*>(at(fence));
+    group.leads = reinterpret_cast<const std::uint64_t*>(at(leads));
+    group.tails = at(tails);
+    if (shape_.has_status) {
+      group.times = reinterpret_cast<const std::uint32_t*>(at(times));
+      group.reasons = at(reasons);
+    }
+    if (shape_.has_list) {
+      group.lists = reinterpret_cast<const std::uint16_t*>(at(index_format::lists));
+      group.list_last = static_cast<std::uint16_t>(header_.list_count - 1);
+    }
+    slot_[record.group] = static_cast<std::uint8_t>(groups_.size());
   }
   if (offset != file.size()) return Error{Errc::index_layout, offset, "end of the sections"};
-  if (entries != index.header_.entry_count) {
+  if (entries != header_.entry_count) {
     return Error{Errc::index_layout, offsetof(Header, entry_count), "entry_count"};
   }
-  PKI_TRY(index.verify_padding(file));
-  return index;
+  return {};
+}
+
+Result<void> Index::verify(Bytes file) const {
+  constexpr std::array<const char*, kSectionCount> kNames = {"fence", "leads",   "tails",
+                                                             "times", "reasons", "lists"};
+  for (std::size_t g = 0; g < records_.size(); ++g) {
+    const Sections where = sections(records_[g], shape_);
+    for (std::size_t s = 0; s < kSectionCount; ++s) {
+      const Bytes section = file.subspan(where.extents[s].offset, where.extents[s].bytes);
+      if (XXH3_64bits(section.data(), section.size()) != records_[g].checksums[s]) {
+        return Error{Errc::index_section_checksum, where.extents[s].offset, kNames[s]};
+      }
+    }
+    PKI_TRY(verify_order(groups_[g], where.extents[leads].offset));
+    PKI_TRY(verify_entries(groups_[g], where));
+  }
+  return verify_padding(file);
 }
 
 // The gaps before and between the sections are zero, so that no bit of a file can change unnoticed.
@@ -117,7 +176,7 @@ Result<void> Index::verify_padding(Bytes file) const {
                                [](auto octet) { return octet == 0; });
   };
   for (const GroupRecord& record : records_) {
-    for (const Extent& extent : sections(record).extents) {
+    for (const Extent& extent : sections(record, shape_).extents) {
       if (!is_zero(extent.offset)) return Error{Errc::index_layout, end, "padding"};
       end = extent.offset + extent.bytes;
     }
@@ -148,56 +207,64 @@ Result<void> Index::read_tables(Bytes file) {
   if (head_checksum(head) != header_.checksum) {
     return refuse(Errc::index_header_checksum, offsetof(Header, checksum));
   }
-  if (header_.zero != 0 || header_.reserved[0] != 0 || header_.reserved[1] != 0) {
-    return refuse(Errc::index_layout, offsetof(Header, zero));
+  const bool reserved = std::ranges::any_of(header_.reserved, [](auto word) { return word != 0; });
+  const bool has_base = header_.base_generation != 0 || header_.base_checksum != 0;
+  if (reserved || (header_.flags & ~kKnownFlags) != 0 || (has_base && !has(kOverlay))) {
+    return refuse(Errc::index_layout, offsetof(Header, flags));
   }
-
   if (!is_time(header_.this_update) || !is_time(header_.next_update) ||
       !is_time(header_.created_at)) {
     return refuse(Errc::index_layout, offsetof(Header, this_update));
   }
+  shape_ = shape_of(header_.flags, header_.list_count);
   const std::uint8_t* at = file.data() + sizeof(Header);
   for (std::uint32_t i = 0; i < header_.list_count; ++i, at += sizeof(ListRecord)) {
-    ListRecord record;
-    std::memcpy(&record, at, sizeof record);
-    if (!is_time(record.this_update) || !is_time(record.next_update)) {
+    if (!read_list(at)) {
       return refuse(Errc::index_layout, static_cast<std::uint64_t>(at - file.data()));
     }
-    lists_.push_back({CrlNumber(record.crl_number), time(record.this_update),
-                      time(record.next_update), record.entry_count, record.identity, record.scope});
   }
   records_.resize(header_.group_count);
   if (!records_.empty()) std::memcpy(records_.data(), at, records_.size() * sizeof(GroupRecord));
   return {};
 }
 
-Result<void> Index::open_group(Bytes file, const GroupRecord& record) {
-  constexpr std::array<const char*, kSectionCount> kNames = {"fence", "leads", "tails", "times",
-                                                             "reasons"};
-  const auto extents = sections(record).extents;
-  for (std::size_t s = 0; s < kSectionCount; ++s) {
-    const Bytes section = file.subspan(extents[s].offset, extents[s].bytes);
-    if (XXH3_64bits(section.data(), section.size()) != record.checksums[s]) {
-      return Error{Errc::index_section_checksum, extents[s].offset, kNames[s]};
-    }
+Result<void> Index::read_list(const std::uint8_t* at) {
+  ListRecord record;
+  std::memcpy(&record, at, sizeof record);
+  const bool has_expired_since = record.expired_since != INT64_MIN;
+  const bool reserved = record.zero != 0 || record.reserved[0] != 0 || record.reserved[1] != 0;
+  const bool has_base = record.base_number != std::array<std::uint8_t, 20>{};
+  if (!is_time(record.this_update) || !is_time(record.next_update) || reserved ||
+      record.is_delta > 1 || (has_base && record.is_delta == 0) ||
+      (has_expired_since && !is_time(record.expired_since))) {
+    return Error{Errc::index_layout, 0, "list"};
   }
-  const auto at = [&](Section section) { return file.data() + extents[section].offset; };
-  Group group;
-  group.number = static_cast<std::uint8_t>(record.group);
-  group.tail_bytes = static_cast<std::uint32_t>(SerialKey::tail_size_of(record.group));
-  group.count = record.entry_count;
-  group.buckets = record.bucket_count;
-  // Sections are aligned to 64 octets within a file that is mapped at a page.
-  group.fence = reinterpret_cast<const std::uint32_t*>(at(fence));
-  group.leads = reinterpret_cast<const std::uint64_t*>(at(leads));
-  group.tails = at(tails);
-  group.times = reinterpret_cast<const std::uint32_t*>(at(times));
-  group.reasons = at(reasons);
-  PKI_TRY(verify_order(group, extents[leads].offset));
-  if (!std::all_of(group.reasons, group.reasons + group.count, is_reason)) {
-    return Error{Errc::index_order, extents[reasons].offset, "reasons"};
+  IndexedList& list = lists_.emplace_back();
+  list.number = CrlNumber(record.crl_number);
+  list.this_update = time(record.this_update);
+  list.next_update = time(record.next_update);
+  list.entry_count = record.entry_count;
+  list.identity = record.identity;
+  list.scope = record.scope;
+  if (record.is_delta == 1) list.base = CrlNumber(record.base_number);
+  if (has_expired_since) list.expired_certificates_since = time(record.expired_since);
+  return {};
+}
+
+// Reasons that exist, lists that are in the table.
+Result<void> Index::verify_entries(const Group& group, const Sections& where) const {
+  const auto end = [&group](const auto* column) { return column + group.count; };
+  const bool is_overlay = has(kOverlay);
+  constexpr std::uint8_t kRemoval = static_cast<std::uint8_t>(Reason::remove_from_crl);
+  if (group.reasons != nullptr &&
+      !std::all_of(group.reasons, end(group.reasons), [&](std::uint8_t reason) {
+        return is_reason(reason) && (reason != kRemoval || is_overlay);
+      })) {
+    return Error{Errc::index_order, where.extents[reasons].offset, "reasons"};
   }
-  groups_.push_back(group);
+  if (group.lists != nullptr && *std::max_element(group.lists, end(group.lists)) >= lists_.size()) {
+    return Error{Errc::index_order, where.extents[index_format::lists].offset, "lists"};
+  }
   return {};
 }
 
@@ -219,40 +286,6 @@ Result<void> Index::verify_order(const Group& group, std::uint64_t offset) {
   }
   if (i != group.count) return Error{Errc::index_order, offset, "fence"};
   return {};
-}
-
-void Index::diff(const Index& before, const Index& after,
-                 const std::function<void(const Difference&)>& visit) {
-  const auto group_of = [](const Index& index, std::size_t g) {
-    return index.slot_[g] == 0 ? nullptr : &index.groups_[index.slot_[g] - 1U];
-  };
-  for (std::size_t g = 0; g < SerialKey::kGroupCount; ++g) {
-    diff_groups(group_of(before, g), group_of(after, g), visit);
-  }
-}
-
-void Index::diff_groups(const Group* before, const Group* after,
-                        const std::function<void(const Difference&)>& visit) {
-  const std::uint64_t before_count = before == nullptr ? 0 : before->count;
-  const std::uint64_t after_count = after == nullptr ? 0 : after->count;
-  std::uint64_t b = 0;
-  std::uint64_t a = 0;
-  while (b < before_count || a < after_count) {
-    // Runs of equal keys are the rule; look at nothing else for them.
-    const bool has_both = b < before_count && a < after_count;
-    if (has_both && after->leads[a] == before->leads[b] && before->same(b, after->key(a))) {
-      if (before->times[b] != after->times[a] || before->reasons[b] != after->reasons[a]) {
-        visit({after->key(a), before->revocation(b), after->revocation(a)});
-      }
-      ++b, ++a;
-    } else if (a == after_count || (has_both && before->before(b, after->key(a)))) {
-      visit({before->key(b), before->revocation(b), std::nullopt});
-      ++b;
-    } else {
-      visit({after->key(a), std::nullopt, after->revocation(a)});
-      ++a;
-    }
-  }
 }
 
 }  // namespace pki

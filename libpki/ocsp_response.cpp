@@ -34,6 +34,43 @@ void write_revoked(der::Writer& out, const Revocation& revocation) {
   });
 }
 
+// Extension ::= SEQUENCE { extnID OBJECT IDENTIFIER, critical BOOLEAN DEFAULT FALSE,
+//                          extnValue OCTET STRING }, with what `body` writes as its value
+template <std::invocable Body>
+void write_extension(der::Writer& out, Bytes id, Body&& body) {
+  out.sequence([&] {
+    out.oid(id);
+    out.constructed(Tag::octet_string, std::forward<Body>(body));
+  });
+}
+
+void write_crl_id(der::Writer& out, const CrlId& id) {
+  const auto tagged = [&out](unsigned number, auto&& body) {
+    out.constructed(der::context_constructed(number), body);
+  };
+  out.sequence([&] {
+    if (!id.url.empty()) tagged(0, [&] { out.primitive(Tag::ia5_string, id.url); });
+    if (id.number) tagged(1, [&] { out.unsigned_integer(id.number->octets()); });
+    if (id.time) tagged(2, [&] { write_generalized_time(out, *id.time); });
+  });
+}
+
+// singleExtensions [1] EXPLICIT Extensions OPTIONAL
+void write_single_extensions(der::Writer& out, const SingleResponse& single) {
+  if (!single.crl_id && !single.archive_cutoff) return;
+  out.constructed(der::context_constructed(1), [&] {
+    out.sequence([&] {
+      if (single.crl_id) {
+        write_extension(out, oid::ocsp_crl_id, [&] { write_crl_id(out, *single.crl_id); });
+      }
+      if (single.archive_cutoff) {
+        write_extension(out, oid::ocsp_archive_cutoff,
+                        [&] { write_generalized_time(out, *single.archive_cutoff); });
+      }
+    });
+  });
+}
+
 void write_single(der::Writer& out, const SingleResponse& single) {
   out.sequence([&] {
     out.raw(single.cert_id);
@@ -45,6 +82,7 @@ void write_single(der::Writer& out, const SingleResponse& single) {
     write_generalized_time(out, single.this_update);
     out.constructed(der::context_constructed(0),
                     [&] { write_generalized_time(out, single.next_update); });
+    write_single_extensions(out, single);
   });
 }
 
@@ -108,17 +146,9 @@ void ResponseWriter::write_extensions(const ResponseContent& content) {
   data_.constructed(der::context_constructed(1), [&] {
     data_.sequence([&] {
       if (content.nonce) {
-        data_.sequence([&] {
-          data_.oid(oid::ocsp_nonce);
-          data_.octet_string(*content.nonce);
-        });
+        write_extension(data_, oid::ocsp_nonce, [&] { data_.raw(*content.nonce); });
       }
-      if (extended) {
-        data_.sequence([&] {
-          data_.oid(oid::ocsp_extended_revoke);
-          data_.constructed(Tag::octet_string, [&] { data_.null(); });
-        });
-      }
+      if (extended) write_extension(data_, oid::ocsp_extended_revoke, [&] { data_.null(); });
     });
   });
 }

@@ -35,14 +35,29 @@ enum class CertStatus : std::uint8_t { good, revoked, unknown };
 
 [[nodiscard]] std::string_view to_string(CertStatus status);
 
+// The list that an answer is of (RFC 6960 4.4.2).
+//
+//   CrlID ::= SEQUENCE { crlUrl  [0] EXPLICIT IA5String OPTIONAL,
+//                        crlNum  [1] EXPLICIT INTEGER OPTIONAL,
+//                        crlTime [2] EXPLICIT GeneralizedTime OPTIONAL }
+struct CrlId {
+  Bytes url;  // where the list is to be had, in ASCII; empty: not said
+  std::optional<CrlNumber> number;
+  std::optional<Time> time;  // when it was made: its thisUpdate
+};
+
 // SingleResponse ::= SEQUENCE { certID CertID, certStatus CertStatus,
-//   thisUpdate GeneralizedTime, nextUpdate [0] EXPLICIT GeneralizedTime OPTIONAL, ... }
+//   thisUpdate GeneralizedTime, nextUpdate [0] EXPLICIT GeneralizedTime OPTIONAL,
+//   singleExtensions [1] EXPLICIT Extensions OPTIONAL }
 struct SingleResponse {
   Bytes cert_id;  // CertID in DER, from the request
   CertStatus status = CertStatus::unknown;
   Revocation revocation;  // where status is revoked
   Time this_update;       // when the status was last known to be right: the list's, never now
   Time next_update;
+  std::optional<CrlId> crl_id = {};  // never with never_issued()
+  std::optional<Time> archive_cutoff =
+      {};  // certificates that ended since are answered for (4.4.4)
 };
 
 // The answer for a serial that a known CA never issued: revoked since 1970, on hold (RFC 6960 2.2).
@@ -99,6 +114,8 @@ struct OcspResponse {
     Revocation revocation;
     Time this_update;
     std::optional<Time> next_update;
+    std::optional<CrlId> crl_id;
+    std::optional<Time> archive_cutoff;
   };
   ResponseStatus status = ResponseStatus::successful;
   // The rest only if successful.
@@ -116,7 +133,7 @@ struct OcspResponse {
 
 // Reads a response. Errors: those of the DER readers, unsupported_version, unsupported_algorithm
 // (also for a response that is not basic, or a CertID digest that we do not know), bad_reason,
-// trailing_data.
+// duplicate_extension, crl_number_too_long, trailing_data.
 [[nodiscard]] Result<OcspResponse> parse_response(Bytes der);
 
 }  // namespace pki

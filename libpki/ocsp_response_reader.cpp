@@ -42,6 +42,63 @@ Result<void> read_cert_status(Reader& single, OcspResponse::Single& out) {
   return {};
 }
 
+// crlNum, which is a CRLNumber
+Result<CrlNumber> read_crl_number(Reader& inside) {
+  PKI_TRY_ASSIGN(const Element element, inside.read(Tag::integer, "crlNum"));
+  PKI_TRY_ASSIGN(const Bytes content, der::integer(inside, element, "crlNum"));
+  if ((content[0] & 0x80) != 0) {
+    return inside.error_at(element, Errc::integer_out_of_range, "crlNum");
+  }
+  if (content.size() > 20) return inside.error_at(element, Errc::crl_number_too_long, "crlNum");
+  return CrlNumber(content);
+}
+
+Result<CrlId> read_crl_id(Reader value) {
+  const char* field = "crlID";
+  CrlId out;
+  PKI_TRY_ASSIGN(Reader fields, value.enter(Tag::sequence, field));
+  PKI_TRY(value.finish(field));
+  if (fields.next_is(der::context_constructed(0))) {
+    PKI_TRY_ASSIGN(Reader inside, fields.enter(der::context_constructed(0), "crlUrl"));
+    PKI_TRY_ASSIGN(const Element url, inside.read(Tag::ia5_string, "crlUrl"));
+    PKI_TRY(inside.finish("crlUrl"));
+    out.url = url.content;
+  }
+  if (fields.next_is(der::context_constructed(1))) {
+    PKI_TRY_ASSIGN(Reader inside, fields.enter(der::context_constructed(1), "crlNum"));
+    PKI_TRY_ASSIGN(out.number, read_crl_number(inside));
+    PKI_TRY(inside.finish("crlNum"));
+  }
+  if (fields.next_is(der::context_constructed(2))) {
+    PKI_TRY_ASSIGN(Reader inside, fields.enter(der::context_constructed(2), "crlTime"));
+    PKI_TRY_ASSIGN(out.time, read_generalized_time(inside, "crlTime"));
+    PKI_TRY(inside.finish("crlTime"));
+  }
+  PKI_TRY(fields.finish(field));
+  return out;
+}
+
+// singleExtensions [1] EXPLICIT Extensions OPTIONAL
+Result<void> read_single_extensions(Reader& single, OcspResponse::Single& out) {
+  const char* field = "singleExtensions";
+  PKI_TRY_ASSIGN(Reader tagged, single.enter(der::context_constructed(1), field));
+  PKI_TRY_ASSIGN(Reader list, tagged.enter(Tag::sequence, field));
+  PKI_TRY(tagged.finish(field));
+  Seen seen;
+  while (!list.empty()) {
+    PKI_TRY_ASSIGN(Extension extension, read_extension(list, field));
+    if (extension.is(oid::ocsp_crl_id)) {
+      PKI_TRY(seen.mark(0, extension, field));
+      PKI_TRY_ASSIGN(out.crl_id, read_crl_id(extension.value));
+    } else if (extension.is(oid::ocsp_archive_cutoff)) {
+      PKI_TRY(seen.mark(1, extension, field));
+      PKI_TRY_ASSIGN(out.archive_cutoff, read_generalized_time(extension.value, "archiveCutoff"));
+      PKI_TRY(extension.value.finish("archiveCutoff"));
+    }
+  }
+  return {};
+}
+
 Result<OcspResponse::Single> read_single(Reader& responses) {
   OcspResponse::Single out;
   PKI_TRY_ASSIGN(Reader single, responses.enter(Tag::sequence, "SingleResponse"));
@@ -65,7 +122,7 @@ Result<OcspResponse::Single> read_single(Reader& responses) {
     PKI_TRY_ASSIGN(out.next_update, read_generalized_time(inside, "nextUpdate"));
     PKI_TRY(inside.finish("nextUpdate"));
   }
-  PKI_TRY(single.read_optional(der::context_constructed(1), "singleExtensions"));
+  if (single.next_is(der::context_constructed(1))) PKI_TRY(read_single_extensions(single, out));
   PKI_TRY(single.finish("SingleResponse"));
   return out;
 }

@@ -1,278 +1,16 @@
 #include "server/config.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <numeric>
 #include <set>
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
+#include "server/config_section.hpp"
 #include "server/files.hpp"
 
 namespace server {
 namespace {
-
-namespace fs = std::filesystem;
-
-// How many single-character edits lie between two words (Levenshtein).
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j + 1] + 1, row[j] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
-// A number with an optional unit, "8192" or "16MiB"; nothing if it is none.
-struct Unit {
-  std::string_view name;
-  std::uint64_t factor;
-};
-std::optional<std::uint64_t> number_with_unit(std::string_view text, std::span<const Unit> units) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return std::nullopt;
-  const std::string_view suffix(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  for (const Unit& unit : units) {
-    if (suffix != unit.name) continue;
-    std::uint64_t product = 0;
-    if (__builtin_mul_overflow(number, unit.factor, &product)) return std::nullopt;
-    return product;
-  }
-  return std::nullopt;
-}
-
-constexpr Unit kDurations[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-constexpr Unit kSizes[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
-
-// Collects faults with their lines.
-class Faults {
- public:
-  explicit Faults(std::string file) : file_(std::move(file)) {}
-  void add(const toml::source_region& where, std::string text) {
-    const auto line = where.begin.line;
-    lines_.emplace_back(line, fmt::format("{}:{}: {}", file_, line, text));
-  }
-  // In the order of the file.
-  [[nodiscard]] std::vector<std::string> sorted() const {
-    auto lines = lines_;
-    std::stable_sort(lines.begin(), lines.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::vector<std::string> texts;
-    for (auto& [line, text] : lines) texts.push_back(std::move(text));
-    return texts;
-  }
-
- private:
-  std::string file_;
-  std::vector<std::pair<toml::source_index, std::string>> lines_;
-};
-
-// One table of the file. Every key that is read is remembered; finish() complains of the others.
-class Section {
- public:
-  Section(const toml::table& table, std::string name, const fs::path& base, Faults& faults)
-      : table_(table), name_(std::move(name)), base_(base), faults_(faults) {}
-
-  [[nodiscard]] const toml::node* get(std::string_view key) {
-    known_.emplace(key);
-    return table_.get(key);
-  }
-  void fault(const toml::node& node, std::string text) {
-    faults_.add(node.source(), std::move(text));
-  }
-  void missing(std::string_view key) {
-    faults_.add(table_.source(), fmt::format("{} needs the key `{}`", name_, key));
-  }
-
-  std::string text(std::string_view key, std::string fallback = {}) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return fallback;
-    if (const auto* value = node->as_string()) return value->get();
-    fault(*node, fmt::format("`{}` must be a string", key));
-    return fallback;
-  }
-  std::string required_text(std::string_view key) {
-    if (get(key) == nullptr) missing(key);
-    return text(key);
-  }
-  fs::path path(std::string_view key, const fs::path& fallback = {}) {
-    const std::string value = text(key);
-    return value.empty() ? (fallback.empty() ? fallback : base_ / fallback) : base_ / value;
-  }
-  fs::path required_path(std::string_view key) {
-    if (get(key) == nullptr) missing(key);
-    return path(key);
-  }
-
-  // A string or an array of strings; paths become absolute, URLs stay.
-  std::vector<std::string> sources(std::string_view key) {
-    std::vector<std::string> out;
-    const toml::node* node = get(key);
-    if (node == nullptr) return out;
-    const auto add = [&](const toml::node& item) {
-      const auto* value = item.as_string();
-      if (value == nullptr) return fault(item, fmt::format("`{}` must hold strings", key));
-      const std::string& source = value->get();
-      out.push_back(source.find("://") == std::string::npos ? (base_ / source).string() : source);
-    };
-    if (const auto* array = node->as_array()) {
-      for (const toml::node& item : *array) add(item);
-    } else {
-      add(*node);
-    }
-    return out;
-  }
-
-  template <class T>
-  void integer(std::string_view key, T& out, std::int64_t min, std::int64_t max) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return;
-    const auto* value = node->as_integer();
-    if (value == nullptr || value->get() < min || value->get() > max) {
-      return fault(*node, fmt::format("`{}` must be a whole number from {} to {}", key, min, max));
-    }
-    out = static_cast<T>(value->get());
-  }
-  template <class Duration>
-  void duration(std::string_view key, Duration& out) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return;
-    const auto* value = node->as_string();
-    const auto ms = value == nullptr ? std::nullopt : number_with_unit(value->get(), kDurations);
-    constexpr std::uint64_t kTenYears = 3650ULL * 86'400'000;
-    if (!ms || *ms == 0 || *ms > kTenYears) {
-      return fault(*node, fmt::format("`{}` must be a duration like \"250ms\", \"10s\", \"15m\", "
-                                      "\"1h\" or \"2d\"",
-                                      key));
-    }
-    const std::chrono::milliseconds exact{*ms};
-    const auto value_in_units = std::chrono::duration_cast<Duration>(exact);
-    if (value_in_units != exact) {
-      return fault(*node,
-                   fmt::format("`{}` must be a whole number of {}", key,
-                               std::is_same_v<Duration, std::chrono::hours> ? "hours" : "seconds"));
-    }
-    out = value_in_units;
-  }
-  void size(std::string_view key, std::uint64_t& out) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return;
-    std::optional<std::uint64_t> bytes;
-    if (const auto* text = node->as_string()) bytes = number_with_unit(text->get(), kSizes);
-    if (const auto* number = node->as_integer(); number != nullptr && number->get() >= 0) {
-      bytes = static_cast<std::uint64_t>(number->get());
-    }
-    if (!bytes) {
-      return fault(*node, fmt::format("`{}` must be a size like 65536 or \"16MiB\"", key));
-    }
-    out = *bytes;
-  }
-  template <class Enum>
-  void choice(std::string_view key, Enum& out,
-              std::initializer_list<std::pair<std::string_view, Enum>> choices) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return;
-    std::string allowed;
-    for (const auto& [name, value] : choices) {
-      const auto* text = node->as_string();
-      if (text != nullptr && text->get() == name) {
-        out = value;
-        return;
-      }
-      allowed += fmt::format("{}\"{}\"", allowed.empty() ? "" : " or ", name);
-    }
-    fault(*node, fmt::format("`{}` must be {}", key, allowed));
-  }
-  bool flag(std::string_view key) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return false;
-    if (const auto* value = node->as_boolean()) return value->get();
-    fault(*node, fmt::format("`{}` must be true or false", key));
-    return false;
-  }
-
-  // "127.0.0.1:8080" or "[::1]:8080".
-  ListenConfig listen(std::string_view key) {
-    ListenConfig out;
-    const toml::node* node = get(key);
-    if (node == nullptr) return missing(key), out;
-    const std::string value = text(key);
-    const std::size_t colon = value.rfind(':');
-    std::uint32_t port = 0;
-    if (colon != std::string::npos) {
-      const char* const end = value.data() + value.size();
-      const auto parsed = std::from_chars(value.data() + colon + 1, end, port);
-      if (parsed.ec != std::errc{} || parsed.ptr != end) port = 0;
-    }
-    if (port == 0 || port > 65535 || colon == 0) {
-      fault(*node, fmt::format("`{}` must be an address and a port, like \"127.0.0.1:8080\" or "
-                               "\"[::1]:8080\"",
-                               key));
-      return out;
-    }
-    out.address = value.substr(0, colon);
-    if (out.address.front() == '[' && out.address.back() == ']') {
-      out.address = out.address.substr(1, out.address.size() - 2);
-    }
-    out.port = static_cast<std::uint16_t>(port);
-    std::array<std::uint8_t, sizeof(in6_addr)> address{};
-    if (::inet_pton(AF_INET, out.address.c_str(), address.data()) != 1 &&
-        ::inet_pton(AF_INET6, out.address.c_str(), address.data()) != 1) {
-      fault(*node, fmt::format("`{}` must begin with a numeric address; \"{}\" is none", key,
-                               out.address));
-    }
-    return out;
-  }
-
-  const toml::table* table(std::string_view key) {
-    const toml::node* node = get(key);
-    if (node == nullptr) return nullptr;
-    if (const auto* value = node->as_table()) return value;
-    fault(*node, fmt::format("`{}` must be a table", key));
-    return nullptr;
-  }
-
-  // Marks keys as known that are read elsewhere or by another version.
-  void accept(std::initializer_list<std::string_view> keys) {
-    for (const std::string_view key : keys) known_.emplace(key);
-  }
-
-  void finish() {
-    for (const auto& [key, node] : table_) {
-      if (known_.contains(key.str())) continue;
-      const auto nearest = std::min_element(
-          known_.begin(), known_.end(), [&](const std::string& a, const std::string& b) {
-            return edit_distance(a, key.str()) < edit_distance(b, key.str());
-          });
-      faults_.add(key.source(), fmt::format("unknown key `{}` in {}; the nearest known one is `{}`",
-                                            key.str(), name_, *nearest));
-    }
-  }
-
-  [[nodiscard]] Section child(const toml::table& table, std::string name) {
-    return {table, std::move(name), base_, faults_};
-  }
-
- private:
-  const toml::table& table_;
-  std::string name_;
-  const fs::path& base_;
-  Faults& faults_;
-  std::set<std::string, std::less<>> known_;
-};
 
 IndexConfig read_index(Section section) {
   IndexConfig out;
@@ -281,6 +19,7 @@ IndexConfig read_index(Section section) {
   section.duration("keep", out.keep);
   section.size("ingest_memory", out.ingest_memory_bytes);
   section.duration("clock_skew", out.clock_skew);
+  section.duration("history", out.history);
   section.finish();
   return out;
 }
@@ -301,6 +40,44 @@ ResponderConfig read_responder(Section section) {
   return out;
 }
 
+// Where the lists come from, and what must be so before they are believed.
+void read_lists(Section& section, IssuerConfig& out) {
+  out.crl = section.sources("crl");
+  out.crl_manifest = section.source("crl_manifest");
+  out.delta_crl = section.sources("delta_crl");
+  out.delta_crl_manifest = section.source("delta_crl_manifest");
+  if (out.crl.empty() && out.crl_manifest.empty()) section.missing("crl");
+  out.issued = section.source("issued");
+  section.integer("partitions", out.partitions, 0, pki::index_format::kListCountMax / 2);
+  section.share("change_limit", out.change_limit);
+}
+
+// "list", as the list itself says (ExpiredCertsOnCRL), or how long entries stay after expiry.
+void read_archive_cutoff(Section& section, IssuerConfig& out) {
+  if (section.text("archive_cutoff") == "list") {
+    out.archive_cutoff = ArchiveCutoff::of_list;
+    return;
+  }
+  out.archive_cutoff = ArchiveCutoff::fixed;
+  section.duration("archive_cutoff", out.archive_retention);
+}
+
+FetchConfig read_fetch(Section section) {
+  FetchConfig out;
+  section.duration("connect_timeout", out.connect_timeout);
+  section.duration("stall_timeout", out.stall_timeout);
+  section.duration("timeout", out.timeout);
+  section.size("bytes_max", out.bytes_max);
+  section.integer("attempts", out.attempts, 1, 100);
+  section.duration("backoff", out.backoff);
+  section.integer("parallel", out.parallel, 1, 64);
+  out.ca = section.path("ca");
+  out.certificate = section.path("certificate");
+  out.key = section.path("key");
+  section.finish();
+  return out;
+}
+
 IssuerConfig read_issuer(Section section) {
   IssuerConfig out;
   out.name = section.required_text("name");
@@ -314,17 +91,15 @@ IssuerConfig read_issuer(Section section) {
                   "and no dot in front");
   }
   out.certificate = section.required_path("certificate");
-  if (section.get("crl") == nullptr) section.missing("crl");
-  out.crl = section.sources("crl");
-  out.delta_crl = section.sources("delta_crl");
+  read_lists(section, out);
   section.choice("unlisted", out.unlisted,
                  {{"good", Unlisted::good}, {"unknown", Unlisted::unknown}});
+  section.choice("not_issued", out.not_issued,
+                 {{"unknown", NotIssued::unknown}, {"revoked", NotIssued::revoked}});
   section.choice("stale", out.stale,
                  {{"try_later", Stale::try_later}, {"unauthorized", Stale::unauthorized}});
-  out.issued = section.text("issued");
-  if (!out.issued.empty()) {
-    section.fault(*section.get("issued"), "lists of issued serials are not read by this version");
-  }
+  out.crl_id = section.flag("crl_id");
+  if (section.get("archive_cutoff") != nullptr) read_archive_cutoff(section, out);
   if (const toml::table* table = section.table("responder")) {
     out.responder = read_responder(section.child(*table, "[issuers.responder]"));
   }
@@ -386,6 +161,9 @@ void read_root(const toml::table& root, const fs::path& base, Faults& faults, Co
     }
   } else {
     section.missing("issuers");
+  }
+  if (const toml::table* table = section.table("fetch")) {
+    out.fetch = read_fetch(section.child(*table, "[fetch]"));
   }
   if (const toml::table* table = section.table("ocsp")) {
     out.ocsp = read_ocsp(section.child(*table, "[ocsp]"));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libpki/responder.hpp"
+#include "server/list_fetcher.hpp"
 
 namespace server {
 
@@ -18,6 +19,19 @@ namespace server {
 enum class Unlisted : std::uint8_t {
   unknown,  // nothing is claimed
   good,     // RFC 6960 2.2: not revoked; the list can't tell whether it was ever issued
+};
+
+// What a serial means that is on no list and, by the list of issued ones, was never issued.
+enum class NotIssued : std::uint8_t {
+  unknown,
+  revoked,  // and said to be so, by extended-revoke (RFC 6960 2.2)
+};
+
+// What the answer says of certificates that expired (RFC 6960 4.4.4).
+enum class ArchiveCutoff : std::uint8_t {
+  none,
+  of_list,  // what the list says: ExpiredCertsOnCRL
+  fixed,    // entries stay on the list for archive_retention after expiry; the operator knows
 };
 
 // What is answered once a list is past its nextUpdate. Never "good".
@@ -38,13 +52,24 @@ struct ResponderConfig {
 };
 
 struct IssuerConfig {
-  std::string name;                    // letters, digits, '-', '_', '.'; unique
-  std::filesystem::path certificate;   // the CA's, PEM or DER
-  std::vector<std::string> crl;        // paths (made absolute) or URLs
-  std::vector<std::string> delta_crl;  // the same
+  std::string name;                   // letters, digits, '-', '_', '.'; unique
+  std::filesystem::path certificate;  // the CA's, PEM or DER
+
+  // Paths (made absolute), directories or URLs; together with what the manifest names: all of them.
+  std::vector<std::string> crl;
+  std::string crl_manifest;  // path or URL of a text that names one list a line; or empty
+  std::vector<std::string> delta_crl;
+  std::string delta_crl_manifest;
+  std::uint32_t partitions = 0;  // how many complete lists there must be; 0: as many as are named
+  double change_limit = 0.5;     // the share by which a list may grow or shrink unasked
+  std::string issued;            // path or URL of a list of issued serials; or empty
+
   Unlisted unlisted = Unlisted::good;
+  NotIssued not_issued = NotIssued::unknown;
   Stale stale = Stale::try_later;
-  std::string issued;
+  bool crl_id = false;  // answers name the list that they are of (RFC 6960 4.4.2)
+  ArchiveCutoff archive_cutoff = ArchiveCutoff::none;
+  std::chrono::hours archive_retention{0};
   std::optional<ResponderConfig> responder;
 };
 
@@ -54,6 +79,7 @@ struct IndexConfig {
   std::chrono::hours keep{48};                       // and all that are younger
   std::uint64_t ingest_memory_bytes = 400ULL << 20;  // for entries; the rest goes to scratch files
   std::chrono::seconds clock_skew{300};  // how far a thisUpdate may be ahead of our clock
+  std::chrono::hours history{400 * 24};  // how long it is remembered what left the lists
 };
 
 struct ListenConfig {
@@ -78,6 +104,7 @@ struct OcspConfig {
 struct Config {
   std::filesystem::path path;
   IndexConfig index;
+  FetchConfig fetch;
   std::vector<IssuerConfig> issuers;
   std::optional<OcspConfig> ocsp;
   std::optional<ListenConfig> ops;

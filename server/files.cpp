@@ -23,6 +23,15 @@ void throw_errno(std::string_view doing, const std::filesystem::path& path) {
                           "cannot " + std::string(doing) + " " + path.string());
 }
 
+FileStamp stamp_of(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) throw_errno("find", path);
+  const auto nanoseconds = [](const timespec& time) {
+    return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+  };
+  return {status.st_ino, status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+}
+
 MappedFile::Stamp MappedFile::stamp_of(int fd, const std::filesystem::path& path) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) throw_errno("stat", path);
@@ -50,6 +59,31 @@ bool MappedFile::is_unchanged() const {
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::uint8_t*>(bytes_.data()), bytes_.size());
+}
+
+void read_whole(const std::filesystem::path& path, std::vector<std::uint8_t>& out) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) throw_errno("open", path);
+  struct stat before {};
+  if (::fstat(fd.get(), &before) != 0) throw_errno("stat", path);
+  out.resize(static_cast<std::size_t>(before.st_size));
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t taken = ::read(fd.get(), out.data() + done, out.size() - done);
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken < 0) throw_errno("read", path);
+    if (taken == 0) break;
+    done += static_cast<std::size_t>(taken);
+  }
+  struct stat after {};
+  if (::fstat(fd.get(), &after) != 0) throw_errno("stat", path);
+  const bool same = after.st_size == before.st_size &&
+                    after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+                    after.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
+  if (done != out.size() || !same) {
+    errno = EAGAIN;
+    throw_errno("read, because it is being written,", path);
+  }
 }
 
 void MappedFile::expect_sequential() const {
@@ -131,8 +165,8 @@ void NewFile::sync() {
   if (::fsync(fd_.get()) != 0) throw_errno("sync", temporary_);
 }
 
-void NewFile::publish(const std::filesystem::path& path) {
-  if (::fchmod(fd_.get(), 0444) != 0) throw_errno("change the mode of", temporary_);
+void NewFile::publish(const std::filesystem::path& path, unsigned mode) {
+  if (::fchmod(fd_.get(), mode) != 0) throw_errno("change the mode of", temporary_);
   if (::rename(temporary_.c_str(), path.c_str()) != 0) throw_errno("rename to", path);
   temporary_.clear();
   sync_directory(directory_);

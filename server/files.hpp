@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libpki/bytes.hpp"
 #include "libpki/index_writer.hpp"
@@ -32,6 +33,18 @@ class FileDescriptor {
 
 // Throws what errno says: "cannot open /a/b: No such file or directory".
 [[noreturn]] void throw_errno(std::string_view doing, const std::filesystem::path& path);
+
+// What the kernel says of the file at a path: equal stamps, same content, unless somebody sets
+// clocks back and inode numbers equal.
+struct FileStamp {
+  std::uint64_t inode = 0;
+  std::int64_t bytes = 0;
+  std::int64_t modified_ns = 0;  // since 1970
+  std::int64_t changed_ns = 0;   // of the inode
+
+  friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+[[nodiscard]] FileStamp stamp_of(const std::filesystem::path& path);
 
 // A whole file, mapped read-only. The file must not be shortened while it is mapped (SIGBUS): index
 // files never are; a CRL that is, ends an ingest, see commands/ingest.cpp.
@@ -74,6 +87,10 @@ class MappedFile {
   pki::Bytes bytes_;
 };
 
+// Reads a file from the first byte to the last into `out`, which keeps its memory. Throws if the
+// file was written to meanwhile.
+void read_whole(const std::filesystem::path& path, std::vector<std::uint8_t>& out);
+
 // The content of a small file, at most `bytes_max`, more is an error.
 [[nodiscard]] std::string read_file(const std::filesystem::path& path,
                                     std::size_t bytes_max = 16 << 20);
@@ -96,8 +113,8 @@ class NewFile final : public pki::Storage {
   // Waits until the content is on the disk.
   void sync();
 
-  // Gives the file its name, read-only and durably; replaces a file of that name. After sync().
-  void publish(const std::filesystem::path& path);
+  // Gives the file its name, durably; replaces a file of that name. After sync().
+  void publish(const std::filesystem::path& path, unsigned mode = 0444);
 
  private:
   std::filesystem::path directory_;

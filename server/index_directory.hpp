@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "libpki/index_reader.hpp"
+#include "libpki/generation.hpp"
 #include "server/config.hpp"
 #include "server/files.hpp"
 
@@ -28,6 +28,33 @@ struct OpenIndex {
   pki::Index index;
 };
 
+// How much of a file is read when it is opened.
+enum class Verify : std::uint8_t {
+  everything,  // all checksums and the order: for what will be served
+  head,        // for a file that was verified before, by this process or another
+};
+
+// Maps one index file. `written_at` and `path` tell which it was.
+[[nodiscard]] pki::Result<std::shared_ptr<const OpenIndex>> open_index(
+    const std::filesystem::path& path, Verify verify);
+
+// A generation with the files that it is a view of: <generation>.tix, and, if that is an overlay,
+// the base that it names.
+struct OpenGeneration {
+  std::shared_ptr<const OpenIndex> base;
+  std::shared_ptr<const OpenIndex> overlay;  // or null
+  pki::Generation view;
+
+  [[nodiscard]] const OpenIndex& head() const { return overlay ? *overlay : *base; }
+};
+
+// Opens the file at `path` and, where it is an overlay, its base beside it. A base that `reuse` has
+// open is not read again. Errors: those of pki::Index; index_base_missing if the base is not there
+// (yet: it is given its name after the overlay, so that neither is ever seen alone).
+[[nodiscard]] pki::Result<std::shared_ptr<const OpenGeneration>> open_generation(
+    const std::filesystem::path& path, Verify verify,
+    const std::shared_ptr<const OpenGeneration>& reuse = nullptr);
+
 class IndexDirectory {
  public:
   IndexDirectory(const IndexConfig& config, std::string_view issuer);
@@ -35,23 +62,25 @@ class IndexDirectory {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path generation_path(std::uint64_t generation) const;
 
+  // The index of issued serials, if there is one; replaced as a whole.
+  [[nodiscard]] std::filesystem::path issued_path() const { return path_ / "issued.tix"; }
+
   // The generations that are there, ascending. A missing directory has none.
   [[nodiscard]] std::vector<std::uint64_t> generations() const;
 
-  // The newest generation that can be described, header and tables only. Damaged ones are reported
+  // The newest generation whose heads are whole; null if there is none. Damaged ones are reported
   // to the log and passed over.
-  [[nodiscard]] std::optional<pki::Index> describe_newest() const;
+  [[nodiscard]] std::shared_ptr<const OpenGeneration> newest() const;
 
-  // Deletes generations that are neither among the newest nor young enough, and what killed ingests
-  // have left behind. Only for who holds the lock.
+  // Deletes generations that are neither among the newest nor young enough, unless one that is kept
+  // stands on them. Only for who holds the lock, like the next.
   void tidy(const IndexConfig& config) const;
+
+  // Deletes what killed ingests have left behind.
+  void remove_leftovers() const;
 
  private:
   std::filesystem::path path_;
 };
-
-// Maps and verifies one index file, all of it.
-[[nodiscard]] pki::Result<std::shared_ptr<const OpenIndex>> open_index(
-    const std::filesystem::path& path);
 
 }  // namespace server

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "server/log.hpp"
 
 namespace server {
@@ -66,6 +68,16 @@ std::size_t add_responder(IssuerSet& set, const ServedIssuer& issuer, const Resp
   return set.responders.size() - 1;
 }
 
+// The address that answers may name.
+std::string public_url(const std::vector<std::string>& sources, const std::string& manifest) {
+  if (sources.size() != 1 || !manifest.empty()) return {};
+  const std::string& url = sources.front();
+  const bool is_http = url.starts_with("http://") || url.starts_with("https://");
+  const bool is_for_everybody =
+      std::ranges::all_of(url, [](char c) { return c > ' ' && c < 0x7F && c != '@' && c != '?'; });
+  return is_http && is_for_everybody ? url : std::string();
+}
+
 }  // namespace
 
 std::optional<std::size_t> IssuerSet::find(const pki::CertId& id) const {
@@ -101,7 +113,12 @@ IssuerSet load_issuers(const Config& config, pki::Time now) {
                                             issuer.certificate.string(), other.config.name));
         }
       }
-      ServedIssuer served{issuer, certificate, pki::IssuerHashes(certificate->certificate), 0};
+      ServedIssuer served{issuer,
+                          certificate,
+                          pki::IssuerHashes(certificate->certificate),
+                          0,
+                          public_url(issuer.crl, issuer.crl_manifest),
+                          public_url(issuer.delta_crl, issuer.delta_crl_manifest)};
       served.responder = add_responder(set, served, *issuer.responder, now);
       set.issuers.push_back(std::move(served));
     } catch (const std::exception& error) {

@@ -36,6 +36,12 @@ struct ServedIssuer {
   std::shared_ptr<const LoadedCertificate> certificate;
   pki::IssuerHashes hashes;
   std::size_t responder = 0;  // in IssuerSet::responders
+
+  // Where the complete list and the delta are to be had, for answers that name them. Empty where
+  // there is no such address or there are several, and where it holds what is not for everybody: a
+  // user, a password or a query.
+  std::string crl_url;
+  std::string delta_crl_url;
 };
 
 struct IssuerSet {

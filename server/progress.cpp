@@ -25,7 +25,8 @@ void Progress::step(std::string name, std::uint64_t bytes_total) {
   drawn_ = {};
 }
 
-void Progress::update(std::uint64_t bytes, std::uint64_t entries) {
+void Progress::update(std::uint64_t bytes, std::uint64_t entries, std::uint64_t bytes_total) {
+  if (bytes_total != 0) total_ = bytes_total;
   bytes_ = bytes;
   entries_ = entries;
   if (!to_terminal_) return;

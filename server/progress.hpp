@@ -16,8 +16,9 @@ class Progress {
   // Begins a step of `bytes_total` bytes; 0 if that is not known.
   void step(std::string name, std::uint64_t bytes_total = 0);
 
-  // How far the step is. Cheap: draws at most ten times a second. Call it often enough.
-  void update(std::uint64_t bytes, std::uint64_t entries);
+  // How far the step is. Cheap: draws at most ten times a second. Call it often enough. A total
+  // that is known only now takes the place of the step's.
+  void update(std::uint64_t bytes, std::uint64_t entries, std::uint64_t bytes_total = 0);
 
  private:
   void finish_step();

@@ -51,11 +51,17 @@ CachedResponsePointer ResponseCache::insert(const CacheKey& key, CachedResponseP
   Shard& shard = shards_[key.hash % kShards];
   const std::lock_guard lock(shard.mutex);
   const auto [place, is_new] = shard.responses.try_emplace(key.hash, response);
-  if (!is_new) {
-    // The same question, or by a chance of 2^-64 another one with its hash, which stays uncached.
-    return key.is_of(*place->second) ? place->second : response;
+  if (is_new) {
+    shard.by_age.push_back(key.hash);
+  } else {
+    CachedResponsePointer& kept = place->second;
+    if (!key.is_of(*kept)) return response;  // by a chance of 2^-64: it stays uncached
+    const bool as_good =
+        kept->sources == response->sources && kept->next_update >= response->next_update;
+    if (as_good) return kept;
+    shard.bytes -= size_of(*kept);
+    kept = response;
   }
-  shard.by_age.push_back(key.hash);
   shard.bytes += size_of(*response);
   while (shard.bytes > shard_bytes_max_) {
     const auto oldest = shard.responses.find(shard.by_age.front());
@@ -69,7 +75,8 @@ CachedResponsePointer ResponseCache::insert(const CacheKey& key, CachedResponseP
 std::uint64_t ResponseCache::size_of(const CachedResponse& response) {
   constexpr std::uint64_t kOverhead = 256;  // nodes, pointers, allocation
   return kOverhead + sizeof response + response.key.size() + response.body.size() +
-         response.etag.size() + response.headers.size();
+         response.etag.size() + response.headers.size() +
+         response.sources.size() * sizeof(CachedResponse::Source);
 }
 
 const CachedResponsePointer& WorkerCache::find(const CacheKey& key) const {

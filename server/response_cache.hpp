@@ -1,8 +1,13 @@
-// response_cache.hpp: signed responses of one generation, so that a popular one is signed once.
+// response_cache.hpp: signed responses, so that a popular one is signed once.
 //
 // Two levels: a shared one, bounded in bytes, behind a mutex a shard; and before it one a worker,
 // which needs no lock. The shared level makes a response the same on every worker, so that its ETag
 // is, too.
+//
+// Nothing is taken out when an issuer publishes. A response knows of which issuers, in which
+// version, it was made; who finds one asks whether that is still so (Snapshot::still_says), and
+// signs another one in its place if not. So a request about several issuers needs no rule of its
+// own, and a publish costs the other issuers nothing.
 #pragma once
 
 #include <array>
@@ -34,12 +39,20 @@ inline constexpr std::size_t kOutcomeCount = 7;
 
 // A response that may be given again. Immutable.
 struct CachedResponse {
+  // An issuer that the response is about, and the version of what was known of it.
+  struct Source {
+    std::uint32_t issuer = 0;   // in the IssuerSet
+    std::uint64_t version = 0;  // IssuerSnapshot::version
+    friend bool operator==(const Source&, const Source&) = default;
+  };
+
   std::vector<std::uint8_t> key;   // what was asked: scope and requestList
   std::vector<std::uint8_t> body;  // OCSPResponse
   Outcome outcome = Outcome::good;
-  pki::Time next_update;  // not to be given from then on
-  std::string etag;       // quoted
-  std::string headers;    // that do not change with time: Content-Type, Last-Modified, ETag
+  pki::Time next_update;        // not to be given from then on
+  std::string etag;             // quoted
+  std::string headers;          // that do not change with time: Content-Type, Last-Modified, ETag
+  std::vector<Source> sources;  // each issuer once
 };
 using CachedResponsePointer = std::shared_ptr<const CachedResponse>;
 
@@ -61,8 +74,9 @@ class ResponseCache {
 
   [[nodiscard]] CachedResponsePointer find(const CacheKey& key) const;
 
-  // Keeps `response`, unless another thread was first: then returns that one. Makes room by
-  // dropping the oldest.
+  // Keeps `response`, in place of one that was made of something else or ends earlier. But if
+  // another thread was first with one that is as good, returns that. Makes room by dropping the
+  // oldest.
   CachedResponsePointer insert(const CacheKey& key, CachedResponsePointer response);
 
  private:
@@ -81,12 +95,12 @@ class ResponseCache {
 };
 
 // The level of one worker: direct-mapped, at most kSlots responses of at most kResponseBytesMax,
-// which is what one or two CertIDs take; larger ones are left to the shared level.
+// which is what one or two CertIDs take; larger ones are left to the shared level. What is outdated
+// stays until its slot is used again.
 class WorkerCache {
  public:
   [[nodiscard]] const CachedResponsePointer& find(const CacheKey& key) const;
   void insert(const CacheKey& key, CachedResponsePointer response);
-  void clear() { slots_.assign(kSlots, {}); }
 
  private:
   static constexpr std::size_t kSlots = 2048;

@@ -1,15 +1,15 @@
-// snapshot_keeper.hpp: notices new generations on disk, opens and verifies them away from the
-// workers, and announces a new snapshot.
+// snapshot_keeper.hpp: keeps the snapshot that is served up to date, away from the workers, and
+// announces each new one.
 #pragma once
 
 #include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
-#include "server/ocsp_service.hpp"
+#include "server/issuer_watch.hpp"
 
 namespace server {
 
@@ -22,39 +22,29 @@ class SnapshotKeeper {
   SnapshotKeeper(const IssuerSet& issuers, const IndexConfig& index, std::uint64_t cache_bytes);
   ~SnapshotKeeper();
 
-  // Looks for new generations four times a second, from a thread of its own; `announce` is called
-  // there.
+  // Looks for new generations twenty times a second, from a thread of its own; `announce` is called
+  // there. A look costs one stat an issuer.
   void start(Announce announce);
   // Announces nothing any more once it returns.
   void stop();
 
+  // The one place for what is in force, and for why something newer is not.
   [[nodiscard]] std::shared_ptr<const Snapshot> current() const;
   [[nodiscard]] std::uint64_t open_failures() const;
-  // Why a generation newer than the one in force was refused; empty if none was.
-  [[nodiscard]] std::string refused(std::size_t issuer) const;
   [[nodiscard]] const IndexDirectory& directory(std::size_t issuer) const {
-    return directories_[issuer];
+    return watches_[issuer]->directory();
   }
 
  private:
-  [[nodiscard]] bool refresh();
-  [[nodiscard]] std::shared_ptr<const OpenIndex> newest(std::size_t issuer,
-                                                        std::shared_ptr<const OpenIndex> current);
+  [[nodiscard]] bool refresh(std::size_t issuer);
   void watch();
 
-  const IssuerSet& issuers_;
-  const std::uint64_t cache_bytes_;
-  std::vector<IndexDirectory> directories_;
-  std::map<std::filesystem::path, std::filesystem::file_time_type> damaged_;  // not tried again
-
-  std::string last_failure_;
+  std::vector<std::unique_ptr<IssuerWatch>> watches_;  // by issuer
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   // Protected by mutex_:
   std::shared_ptr<const Snapshot> current_;
-  std::uint64_t open_failures_ = 0;
-  std::map<std::size_t, std::string> refused_;  // by issuer
   bool ending_ = false;
 
   Announce announce_;

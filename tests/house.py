@@ -13,6 +13,7 @@ ONLY_IN = {
     r"xxhash": r"libpki/index_\w+\.cpp$|server/response_cache\.cpp$",
     r"boost/beast/": r"server/http_\w+\.[ch]pp$",
     r"boost/asio|boost/intrusive": r"server/(http_\w+|ocsp_handler)\.[ch]pp$",
+    r"curl/": r"server/list_(fetcher|transfer)\.[ch]pp$",
     r"toml\+\+": r"server/config\.cpp$",
     r"CLI/": r"server/commands/commands\.hpp$",
     r"prometheus/": r"server/metrics\.cpp$",

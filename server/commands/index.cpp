@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/commands/commands.hpp"
+#include "server/commands/index_past.hpp"
 #include "server/config.hpp"
 #include "server/index_directory.hpp"
 
@@ -21,27 +22,37 @@ struct Options {
   fs::path other;
   std::vector<std::string> serials;
   bool json = false;
+  bool summary = false;
+  std::string at;
   [[nodiscard]] Format format() const { return json ? Format::json : Format::text; }
 };
+
+// The directory of an issuer's index, as IndexDirectory wants it.
+IndexDirectory directory_at(const fs::path& path) {
+  const fs::path absolute = fs::absolute(path / ".").parent_path();
+  IndexConfig config;
+  config.directory = absolute.parent_path();
+  return {config, absolute.filename().string()};
+}
 
 // An index file, or the newest generation of a directory that holds an issuer's.
 fs::path resolve(const fs::path& path) {
   if (!fs::is_directory(path)) return path;
-  IndexConfig config;
-  config.directory = fs::absolute(path / ".").parent_path().parent_path();
-  const IndexDirectory directory(config,
-                                 fs::absolute(path / ".").parent_path().filename().string());
+  const IndexDirectory directory = directory_at(path);
   const std::vector<std::uint64_t> generations = directory.generations();
   if (generations.empty())
     throw std::runtime_error(path.string() + ": no index files (*.tix) here");
   return directory.generation_path(generations.back());
 }
 
-std::shared_ptr<const OpenIndex> open_or_throw(const fs::path& path) {
+std::shared_ptr<const OpenGeneration> open_or_throw(const fs::path& path,
+                                                    Verify verify = Verify::everything) {
   const fs::path file = resolve(path);
-  auto index = open_index(file);
-  if (!index) throw std::runtime_error(file.string() + ": " + pki::to_string(index.error()));
-  return *index;
+  auto generation = open_generation(file, verify);
+  if (!generation) {
+    throw std::runtime_error(file.string() + ": " + pki::to_string(generation.error()));
+  }
+  return *generation;
 }
 
 std::string reason_text(pki::Reason reason) {
@@ -63,29 +74,38 @@ std::string serial_text(const pki::SerialKey& key) {
   return pki::serial_to_string(key.to_der());
 }
 
-ordered_json describe(const OpenIndex& open) {
-  const pki::Index& index = open.index;
-  ordered_json out = {{"file", open.path.string()},
+ordered_json describe_list(const pki::IndexedList& list) {
+  ordered_json out = {{"crl_number", list.number.to_string()}};
+  if (list.base) out["base_crl_number"] = list.base->to_string();
+  out.update({{"this_update", pki::to_string(list.this_update)},
+              {"next_update", pki::to_string(list.next_update)},
+              {"entries", list.entry_count},
+              {"identity_sha256", pki::to_hex(list.identity)}});
+  if (list.scope != pki::ScopeId{}) out["scope_sha256"] = pki::to_hex(list.scope);
+  return out;
+}
+
+ordered_json describe(const OpenGeneration& open) {
+  const pki::Index& index = open.head().index;
+  ordered_json out = {{"file", open.head().path.string()},
                       {"format_version", pki::index_format::kVersion},
-                      {"generation", index.generation()},
-                      {"created_at", pki::to_string(index.created_at())},
-                      {"issuer_key_sha256", pki::to_hex(index.issuer_key_hash())},
-                      {"this_update", pki::to_string(index.this_update())},
-                      {"next_update", pki::to_string(index.next_update())},
-                      {"entries", index.entry_count()},
-                      {"file_bytes", index.file_bytes()}};
+                      {"generation", index.generation()}};
+  if (open.overlay) {
+    out["base_file"] = open.base->path.string();
+    out["overlay_entries"] = index.entry_count();
+  }
+  out.update({{"created_at", pki::to_string(index.created_at())},
+              {"issuer_key_sha256", pki::to_hex(index.issuer_key_hash())},
+              {"this_update", pki::to_string(index.this_update())},
+              {"next_update", pki::to_string(index.next_update())},
+              {"entries", index.listed_count()},
+              {"file_bytes", index.file_bytes()}});
   if (index.entry_count() > 0) {
     out["bytes_per_entry"] =
         std::stod(fmt::format("{:.2f}", static_cast<double>(index.file_bytes()) /
                                             static_cast<double>(index.entry_count())));
   }
-  for (const pki::IndexedList& list : index.lists()) {
-    out["lists"].push_back({{"crl_number", list.number.to_string()},
-                            {"this_update", pki::to_string(list.this_update)},
-                            {"next_update", pki::to_string(list.next_update)},
-                            {"entries", list.entry_count},
-                            {"identity_sha256", pki::to_hex(list.identity)}});
-  }
+  for (const pki::IndexedList& list : index.lists()) out["lists"].push_back(describe_list(list));
   out["groups"] = ordered_json::array();
   for (const pki::index_format::GroupRecord& group : index.groups()) {
     const std::size_t tail = pki::SerialKey::tail_size_of(group.group);
@@ -112,7 +132,8 @@ int info(const Options& options) {
     if (!value.is_array()) row(key, value);
   }
   for (const auto& list : all["lists"]) {
-    fmt::print("{:<18} number {}, {} to {}, {} entries\n", "list",
+    const bool is_delta = list.contains("base_crl_number");
+    fmt::print("{:<18} number {}, {} to {}, {} entries\n", is_delta ? "delta" : "list",
                list["crl_number"].get<std::string>(), list["this_update"].get<std::string>(),
                list["next_update"].get<std::string>(), list["entries"].dump());
   }
@@ -125,30 +146,41 @@ int info(const Options& options) {
 
 int verify(const Options& options) {
   const auto open = open_or_throw(options.path);
+  const pki::Generation& view = open->view;
+  const std::string file = open->head().path.string();
   if (options.format() == Format::json) {
-    fmt::print("{}\n", ordered_json{{"file", open->path.string()},
+    fmt::print("{}\n", ordered_json{{"file", file},
                                     {"ok", true},
-                                    {"generation", open->index.generation()},
-                                    {"entries", open->index.entry_count()}}
+                                    {"generation", view.number()},
+                                    {"entries", view.listed_count()}}
                            .dump(2));
   } else {
-    fmt::print("{}: whole: generation {}, {} entries, checksums and order are right\n",
-               open->path.string(), open->index.generation(), open->index.entry_count());
+    fmt::print("{}: whole: generation {}, {} entries, checksums and order are right\n", file,
+               view.number(), view.listed_count());
+    if (open->overlay) fmt::print("{}: whole: its base\n", open->base->path.string());
   }
   return kExitOk;
 }
 
+pki::SerialKey key_of(const std::string& text) {
+  const auto serial = pki::serial_from_string(text);
+  if (!serial) {
+    throw std::runtime_error(
+        fmt::format("`{}` is no serial number: give hex digits, at most 20 octets", text));
+  }
+  return pki::SerialKey::from_der(*serial);
+}
+
 int lookup(const Options& options) {
+  if (!options.at.empty()) {
+    return lookup_past(directory_at(options.path), options.at, options.serials, options.json);
+  }
   const auto open = open_or_throw(options.path);
   ordered_json all = ordered_json::array();
   for (const std::string& text : options.serials) {
-    const auto serial = pki::serial_from_string(text);
-    if (!serial) {
-      throw std::runtime_error(
-          fmt::format("`{}` is no serial number: give hex digits, at most 20 octets", text));
-    }
-    const auto found = open->index.lookup(pki::SerialKey::from_der(*serial));
-    const std::string name = pki::serial_to_string(*serial);
+    const pki::SerialKey key = key_of(text);
+    const auto found = open->view.find(key).revocation;
+    const std::string name = serial_text(key);
     if (options.format() == Format::text) {
       fmt::print("{}: {}\n", name, found ? "revoked " + to_text(*found) : "unlisted");
       continue;
@@ -163,50 +195,75 @@ int lookup(const Options& options) {
 
 // The kinds of difference, and how the reasons spread over them.
 constexpr std::array kKinds = {"added", "removed", "changed"};
-std::size_t kind_of(const pki::Index::Difference& difference) {
+std::size_t kind_of(const pki::Difference& difference) {
   if (!difference.before) return 0;
   return difference.after ? 2 : 1;
 }
 
-int diff(const Options& options) {
-  const auto before = open_or_throw(options.path);
-  const auto after = open_or_throw(options.other);
-  if (!pki::equal(before->index.issuer_key_hash(), after->index.issuer_key_hash())) {
-    throw std::runtime_error(fmt::format("{} and {} are indexes of different issuer keys",
-                                         options.path.string(), options.other.string()));
+// Prints differences as they come, so that a day with millions of them needs no memory.
+class DiffPrinter {
+ public:
+  explicit DiffPrinter(Format format, bool summary_only)
+      : is_json_(format == Format::json), summary_only_(summary_only) {
+    if (is_json_) fmt::print("{{\n\"differences\": [");
   }
-  ordered_json all;
-  for (const char* kind : kKinds) all[kind] = ordered_json::array();
-  std::array<std::map<std::string, std::uint64_t>, kKinds.size()> by_reason;
-  std::array<std::uint64_t, kKinds.size()> counts{};
-  pki::Index::diff(before->index, after->index, [&](const pki::Index::Difference& difference) {
+
+  void print(const pki::Difference& difference) {
     const std::size_t kind = kind_of(difference);
-    const std::string serial = serial_text(difference.key);
     const pki::Revocation& latest = difference.after ? *difference.after : *difference.before;
-    ++counts[kind];
-    ++by_reason[kind][reason_text(latest.reason)];
-    if (options.format() == Format::json) {
-      all[kKinds[kind]].push_back({{"serial", serial},
-                                   {"before", to_json(difference.before)},
-                                   {"after", to_json(difference.after)}});
+    ++counts_[kind];
+    ++by_reason_[kind][latest.reason];
+    if (summary_only_) return;
+    const std::string serial = serial_text(difference.key);
+    if (is_json_) {
+      const ordered_json one = {{"kind", kKinds[kind]},
+                                {"serial", serial},
+                                {"before", to_json(difference.before)},
+                                {"after", to_json(difference.after)}};
+      fmt::print("{}\n{}", is_first_ ? "" : ",", one.dump());
+      is_first_ = false;
     } else if (kind == 2) {
       fmt::print("changed {} {} -> {}\n", serial, to_text(*difference.before),
                  to_text(*difference.after));
     } else {
       fmt::print("{} {} {}\n", kKinds[kind], serial, to_text(latest));
     }
-  });
-  for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
-    std::string reasons;
-    for (const auto& [reason, count] : by_reason[kind]) {
-      all["summary"][kKinds[kind]][reason] = count;
-      reasons += fmt::format("  {} {}", reason, count);
-    }
-    if (options.format() == Format::text) {
-      fmt::print("{}: {}{}\n", kKinds[kind], counts[kind], reasons);
-    }
   }
-  if (options.format() == Format::json) fmt::print("{}\n", all.dump(2));
+
+  void finish() const {
+    ordered_json summary;
+    for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
+      std::string reasons;
+      summary[kKinds[kind]]["total"] = counts_[kind];
+      for (const auto& [reason, count] : by_reason_[kind]) {
+        summary[kKinds[kind]][reason_text(reason)] = count;
+        reasons += fmt::format("  {} {}", reason_text(reason), count);
+      }
+      if (!is_json_) fmt::print("{}: {}{}\n", kKinds[kind], counts_[kind], reasons);
+    }
+    if (is_json_) fmt::print("],\n\"summary\": {}\n}}\n", summary.dump(2));
+  }
+
+ private:
+  bool is_json_;
+  bool summary_only_;
+  bool is_first_ = true;
+  std::array<std::uint64_t, kKinds.size()> counts_{};
+  std::array<std::map<pki::Reason, std::uint64_t>, kKinds.size()> by_reason_;
+};
+
+int diff(const Options& options) {
+  // Both sides are read anyway; what a damaged file would show is caught by their heads and bounds.
+  const auto before = open_or_throw(options.path, Verify::head);
+  const auto after = open_or_throw(options.other, Verify::head);
+  if (!pki::equal(before->view.head().issuer_key_hash(), after->view.head().issuer_key_hash())) {
+    throw std::runtime_error(fmt::format("{} and {} are indexes of different issuer keys",
+                                         options.path.string(), options.other.string()));
+  }
+  DiffPrinter printer(options.format(), options.summary);
+  pki::diff(before->view, after->view,
+            [&](const pki::Difference& difference) { printer.print(difference); });
+  printer.finish();
   return kExitOk;
 }
 
@@ -241,12 +298,15 @@ void add_index(CLI::App& app, Run& run) {
                 "lookup var/index/jpki-sign-g3 0132c4ab 7f", options);
   command->add_option("index", options->path, kPath)->required();
   command->add_option("serials", options->serials, "serial numbers in hex")->required();
+  command->add_option("--at", options->at,
+                      "what was so at this time (2026-04-01T00:00:00Z); wants the directory");
   command->callback([options, &run] { run = [options] { return lookup(*options); }; });
 
   command = add(*index, "diff", "What changed between two generations",
                 "diff var/index/jpki-sign-g3/000000000041.tix var/index/jpki-sign-g3", options);
   command->add_option("before", options->path, kPath)->required();
   command->add_option("after", options->other, kPath)->required();
+  command->add_flag("--summary", options->summary, "only how many, by reason");
   command->callback([options, &run] { run = [options] { return diff(*options); }; });
 }
 

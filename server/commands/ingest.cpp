@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -19,6 +20,7 @@ struct Options {
   std::filesystem::path config;
   std::string issuer;
   std::string every;
+  bool accept_change = false;
 };
 
 // A mapped list that somebody shortens while it is read kills the process by SIGBUS. Nothing was
@@ -35,32 +37,53 @@ pki::Time now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
+// "CRL number 12", "CRL number 12, delta 15", "1900 lists, 12 deltas".
+std::string lists_text(const std::vector<pki::IndexedList>& lists) {
+  const auto is_delta = [](const pki::IndexedList& list) { return list.base.has_value(); };
+  const auto deltas = std::ranges::count_if(lists, is_delta);
+  const auto complete = std::ssize(lists) - deltas;
+  if (complete == 1 && deltas == 0) return "CRL number " + lists.front().number.to_string();
+  if (complete == 1) {
+    return fmt::format("CRL number {}, delta {}", lists.front().number.to_string(),
+                       lists.back().number.to_string());
+  }
+  return fmt::format("{} lists, {} deltas", complete, deltas);
+}
+
 void print(const IssuerConfig& issuer, const IngestOutcome& outcome) {
   const bool published = outcome.kind == IngestOutcome::Kind::published;
-  fmt::print("{}: {} generation {}: CRL number {}, thisUpdate {}, nextUpdate {}, {} entries",
-             issuer.name, published ? "published" : "unchanged,", outcome.generation,
-             outcome.crl_number, pki::to_string(outcome.this_update),
-             pki::to_string(outcome.next_update), outcome.entry_count);
+  fmt::print("{}: {} generation {}: {}, thisUpdate {}, nextUpdate {}, {} entries", issuer.name,
+             published ? "published" : "unchanged,", outcome.generation, lists_text(outcome.lists),
+             pki::to_string(outcome.this_update), pki::to_string(outcome.next_update),
+             outcome.entry_count);
+  if (outcome.added + outcome.removed + outcome.changed > 0) {
+    fmt::print(" ({} added, {} removed, {} changed)", outcome.added, outcome.removed,
+               outcome.changed);
+  }
   if (outcome.duplicate_count > 0) fmt::print(" ({} listed twice)", outcome.duplicate_count);
   fmt::print(", {:.2f} s\n", outcome.seconds);
   std::fflush(stdout);
 }
 
-// True if every issuer's list was published or unchanged.
-bool ingest_all(const Config& config, const std::string& only) {
+// True if every issuer's lists were published or unchanged. One that fails keeps none from the
+// rest.
+bool ingest_all(const Config& config, const std::string& only, LargeChange large_change) {
   bool all_well = true;
   for (const IssuerConfig& issuer : config.issuers) {
     if (!only.empty() && issuer.name != only) continue;
+    const auto fail = [&](std::string_view how, const std::exception& error) {
+      fmt::print(stderr, "tashika ingest: {}: {}: {}\nThe index in force was kept.\n", issuer.name,
+                 how, error.what());
+      all_well = false;
+    };
     try {
-      print(issuer, ingest(config.index, issuer, now));
+      print(issuer, ingest(config, issuer, large_change, now));
+    } catch (const HeldBack& held) {
+      fail("held back", held);
     } catch (const Refused& refused) {
-      fmt::print(stderr, "tashika ingest: {}: refused: {}\nThe index in force was kept.\n",
-                 issuer.name, refused.what());
-      all_well = false;
+      fail("refused", refused);
     } catch (const std::exception& error) {
-      fmt::print(stderr, "tashika ingest: {}: failed: {}\nThe index in force was kept.\n",
-                 issuer.name, error.what());
-      all_well = false;
+      fail("failed", error);
     }
   }
   return all_well;
@@ -86,7 +109,7 @@ int ingest_every(const Config& config, const std::string& only, std::int64_t sec
   sigaddset(&ending, SIGINT);
   ::sigprocmask(SIG_BLOCK, &ending, nullptr);
   for (;;) {
-    ingest_all(config, only);
+    ingest_all(config, only, LargeChange::hold_back);
     const timespec wait{seconds, 0};
     if (::sigtimedwait(&ending, nullptr, &wait) > 0) return kExitOk;
   }
@@ -105,7 +128,16 @@ int run_ingest(const Options& options) {
   }
   std::signal(SIGBUS, explain_bus_error);
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error to report, like a full disk
-  if (options.every.empty()) return ingest_all(config, options.issuer) ? kExitOk : kExitFailed;
+  if (options.every.empty()) {
+    const LargeChange change = options.accept_change ? LargeChange::accept : LargeChange::hold_back;
+    return ingest_all(config, options.issuer, change) ? kExitOk : kExitFailed;
+  }
+  if (options.accept_change) {
+    fmt::print(stderr,
+               "tashika ingest: --accept-change is for one look at one change; it does not "
+               "go with --every\n");
+    return kExitUsage;
+  }
   const std::int64_t seconds = interval_seconds(options.every);
   if (seconds == 0) {
     fmt::print(stderr, "tashika ingest: --every wants an interval like 30s, 15m or 24h\n");
@@ -123,6 +155,8 @@ void add_ingest(CLI::App& app, Run& run) {
   command->add_option("--config", options->config, "the configuration file")->required();
   command->add_option("--issuer", options->issuer, "only this issuer");
   command->add_option("--every", options->every, "repeat at this interval (30s, 15m, 24h)");
+  command->add_flag("--accept-change", options->accept_change,
+                    "publish lists that grew or shrank by more than `change_limit`");
   command->footer(
       "Exit code: 0 published or unchanged, 1 refused or failed (the old index is kept), 2 usage.\n"
       "Example:\n  tashika ingest --config /etc/tashika/tashika.toml --issuer jpki-sign-g3");

@@ -7,11 +7,11 @@
 
 #include "server/commands/commands.hpp"
 #include "server/http_server.hpp"
-#include "server/ingest_service.hpp"
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
 #include "server/snapshot_keeper.hpp"
+#include "server/status_report.hpp"
 
 namespace server {
 namespace {
@@ -25,76 +25,18 @@ pki::Time wall_clock() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
-double seconds(pki::Time time) {
-  return static_cast<double>(time.time_since_epoch().count());
-}
-
-// Why an issuer can't be answered for now; empty if it can.
-std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
-                     const std::shared_ptr<const OpenIndex>& open, pki::Time now,
-                     std::chrono::seconds skew) {
-  if (!open) return "no index: nothing was ingested yet";
-  if (now >= open->index.next_update()) {
-    return fmt::format("stale: nextUpdate {} has passed",
-                       pki::to_string(open->index.next_update()));
-  }
-  if (now + skew < open->index.this_update()) {
-    return fmt::format("not yet valid: thisUpdate is {}; is the clock wrong?",
-                       pki::to_string(open->index.this_update()));
-  }
-  const pki::Time end = responder.certificate->certificate.not_after;
-  if (now >= end) {
-    return fmt::format("the responder certificate {} expired at {}",
-                       issuer.config.responder->certificate.string(), pki::to_string(end));
-  }
-  return {};
-}
-
 OpsHandler::Readiness readiness(const IssuerSet& issuers, const SnapshotKeeper& keeper,
                                 std::chrono::seconds skew) {
   OpsHandler::Readiness out{true, {}};
   const auto snapshot = keeper.current();
   for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
     const ServedIssuer& issuer = issuers.issuers[i];
-    std::string fault = fault_of(issuer, issuers.responders[issuer.responder], snapshot->indexes[i],
-                                 wall_clock(), skew);
-    const std::string refused = keeper.refused(i);
-    if (!refused.empty()) {
-      fault = (snapshot->indexes[i] ? "a newer index was refused, an older one is in force: "
-                                    : "the index was refused: ") +
-              refused;
-    }
+    const std::string fault = fault_of(issuer, issuers.responders[issuer.responder],
+                                       snapshot->issuers[i], wall_clock(), skew);
     out.ready = out.ready && fault.empty();
     out.text += fmt::format("{}: {}\n", issuer.config.name, fault.empty() ? "ready" : fault);
   }
   return out;
-}
-
-void describe_index(MetricsText& text, const MetricsText::Labels& labels, const pki::Index& index) {
-  text.gauge("tashika_crl_number", "CRL number of the list in force (rounded above 2^53).", labels,
-             index.lists().front().number.approximate());
-  text.gauge("tashika_crl_this_update_timestamp_seconds", "thisUpdate of the list in force.",
-             labels, seconds(index.this_update()));
-  text.gauge("tashika_crl_next_update_timestamp_seconds", "nextUpdate of the list in force.",
-             labels, seconds(index.next_update()));
-  text.gauge("tashika_crl_entries", "Serials in the index in force.", labels,
-             static_cast<double>(index.entry_count()));
-  text.gauge("tashika_index_generation", "Generation of the index in force.", labels,
-             static_cast<double>(index.generation()));
-  text.gauge("tashika_index_bytes", "Size of the index file in force.", labels,
-             static_cast<double>(index.file_bytes()));
-}
-
-void describe_ingest(MetricsText& text, const MetricsText::Labels& labels,
-                     const IngestRecord& record) {
-  text.counter("tashika_ingest_successes_total", "Ingests that published or found nothing new.",
-               labels, static_cast<double>(record.successes));
-  text.counter("tashika_ingest_failures_total", "Ingests that were refused or failed.", labels,
-               static_cast<double>(record.failures));
-  text.gauge("tashika_ingest_last_success_timestamp_seconds", "When an ingest last succeeded.",
-             labels, static_cast<double>(record.last_success));
-  text.gauge("tashika_ingest_last_failure_timestamp_seconds", "When an ingest last failed.", labels,
-             static_cast<double>(record.last_failure));
 }
 
 std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, const HttpServer& http,
@@ -108,16 +50,8 @@ std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, cons
   const auto snapshot = keeper.current();
   for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
     const ServedIssuer& issuer = issuers.issuers[i];
-    const MetricsText::Labels labels = {{"issuer", issuer.config.name}};
-    if (snapshot->indexes[i]) describe_index(text, labels, snapshot->indexes[i]->index);
-    text.gauge("tashika_index_newer_refused",
-               "1 if a newer index was refused and an older one is in force.", labels,
-               keeper.refused(i).empty() ? 0 : 1);
-    describe_ingest(text, labels, read_ingest_record(keeper.directory(i).path()));
-    const Responder& responder = issuers.responders[issuer.responder];
-    text.gauge("tashika_responder_not_after_timestamp_seconds",
-               "When the responder certificate ends.", labels,
-               seconds(responder.certificate->certificate.not_after));
+    describe_issuer(text, issuer, issuers.responders[issuer.responder], snapshot->issuers[i],
+                    read_ingest_record(keeper.directory(i).path()), wall_clock());
   }
   return text.text();
 }

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "authority/failure.hpp"
+#include "authority/keys.hpp"
+#include "authority/mixing.hpp"
 #include "authority/output_file.hpp"
 #include "authority/signatures.hpp"
 
@@ -66,12 +68,11 @@ Identity issue(const Identity& issuer, CertificatePointer certificate, KeyPointe
 
 }  // namespace
 
-Identity make_authority(KeyPointer key, const std::string& name, std::uint64_t serial,
+Identity make_authority(KeyPointer key, const std::vector<std::string>& units, std::uint64_t serial,
                         Validity validity) {
   CertificatePointer certificate = start_certificate(key.get(), serial, validity);
   X509* const raw = certificate.get();
-  add_to_name(X509_get_subject_name(raw), "OU", "JPKI for digital signature");
-  add_to_name(X509_get_subject_name(raw), "OU", name);
+  for (const std::string& unit : units) add_to_name(X509_get_subject_name(raw), "OU", unit);
   require(X509_set_issuer_name(raw, X509_get_subject_name(raw)) == 1, "naming the issuer");
   add_extension(raw, raw, NID_basic_constraints, "critical,CA:TRUE");
   add_extension(raw, raw, NID_key_usage, "critical,keyCertSign,cRLSign");
@@ -103,6 +104,31 @@ Identity make_end_entity(const Identity& issuer, KeyPointer key, std::uint64_t s
   return issue(issuer, std::move(certificate), std::move(key));
 }
 
+std::uint64_t own_serial(std::uint64_t seed, std::string_view role) {
+  return derive_seed(seed, role) >> 1U | std::uint64_t{1} << 62U;
+}
+
+Identity make_tls_authority(KeyPointer key, std::uint64_t serial, Validity validity) {
+  return make_authority(std::move(key), {"Certificates of TLS"}, serial, validity);
+}
+
+Identity make_tls_certificate(const Identity& issuer, KeyPointer key, TlsRole role,
+                              const std::string& common_name, std::uint64_t serial,
+                              Validity validity) {
+  CertificatePointer certificate = start_certificate(key.get(), serial, validity);
+  X509* const raw = certificate.get();
+  X509* const ca = issuer.certificate.get();
+  const bool server = role == TlsRole::server;
+  add_to_name(X509_get_subject_name(raw), "CN", common_name);
+  add_extension(raw, ca, NID_basic_constraints, "critical,CA:FALSE");
+  add_extension(raw, ca, NID_key_usage, "critical,digitalSignature");
+  add_extension(raw, ca, NID_ext_key_usage, server ? "serverAuth" : "clientAuth");
+  if (server) {
+    add_extension(raw, ca, NID_subject_alt_name, "IP:127.0.0.1,IP:::1,DNS:localhost");
+  }
+  return issue(issuer, std::move(certificate), std::move(key));
+}
+
 CertificatePointer load_certificate(const std::filesystem::path& path) {
   const BioPointer input(BIO_new_file(path.c_str(), "r"));
   if (!input) fail_openssl("the certificate " + path.string() + " cannot be opened; check --ca");
@@ -117,6 +143,12 @@ void write_certificate(const std::filesystem::path& path, X509* certificate) {
   char* text = nullptr;
   const long size = BIO_get_mem_data(output.get(), &text);
   write_text(path, {text, static_cast<std::size_t>(size)}, Access::everyone);
+}
+
+void write_identity(const std::filesystem::path& directory, const std::string& name,
+                    const Identity& identity) {
+  write_certificate(directory / (name + ".pem"), identity.certificate.get());
+  write_key(directory / (name + ".key"), identity.key.get());
 }
 
 std::string hexadecimal(std::uint64_t number) {

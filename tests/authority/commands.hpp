@@ -11,5 +11,6 @@ namespace authority {
 void add_pki_command(CLI::App& program, Instant now);
 void add_crl_command(CLI::App& program, Instant now);
 void add_serials_command(CLI::App& program);
+void add_serve_command(CLI::App& program);
 
 }  // namespace authority

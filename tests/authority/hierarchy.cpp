@@ -4,24 +4,11 @@
 
 #include "authority/certificates.hpp"
 #include "authority/failure.hpp"
-#include "authority/mixing.hpp"
 
 namespace authority {
 namespace {
 
 constexpr std::int64_t kValidityDaysMax = 36500;
-
-void write_identity(const std::filesystem::path& directory, const std::string& name,
-                    const Identity& identity) {
-  write_certificate(directory / (name + ".pem"), identity.certificate.get());
-  write_key(directory / (name + ".key"), identity.key.get());
-}
-
-// Eight octets from the seed, so that two authorities of one name still differ in their serial
-// number.
-std::uint64_t own_serial(std::uint64_t seed, std::string_view role) {
-  return derive_seed(seed, role) >> 1U | std::uint64_t{1} << 62U;
-}
 
 }  // namespace
 
@@ -43,7 +30,8 @@ void write_hierarchy(const HierarchyOptions& options) {
                           options.now + options.validity_days * kSecondsPerDay};
 
   const Identity ca = make_authority(make_key(options.authority_algorithm, seed, "ca"),
-                                     options.name, own_serial(seed, "ca"), validity);
+                                     {"JPKI for digital signature", options.name},
+                                     own_serial(seed, "ca"), validity);
   write_identity(options.directory, "ca", ca);
   write_identity(options.directory, "responder",
                  make_responder(ca, make_key(options.responder_algorithm, seed, "responder", 1),

@@ -79,8 +79,7 @@ KeyPointer derive_ec_key(int curve_nid, std::uint64_t seed, std::string_view rol
   return KeyPointer(key);
 }
 
-KeyPointer rsa_fixture(std::uint64_t number) {
-  const char* const pem = kRsaFixturePems.at(number % kRsaFixturePems.size());
+KeyPointer embedded_key(const char* pem) {
   const BioPointer input(BIO_new_mem_buf(pem, -1));
   KeyPointer key(PEM_read_bio_PrivateKey(input.get(), nullptr, nullptr, nullptr));
   require(key != nullptr, "reading an embedded RSA test key");
@@ -92,11 +91,19 @@ KeyPointer rsa_fixture(std::uint64_t number) {
 KeyPointer make_key(Algorithm algorithm, std::uint64_t seed, std::string_view role,
                     std::uint64_t rsa_slot) {
   switch (algorithm) {
-    case Algorithm::rsa2048: return rsa_fixture(seed % kRsaFixturePems.size() + rsa_slot);
+    case Algorithm::rsa2048:
+      return embedded_key(
+          kRsaFixturePems.at((seed % kRsaFixturePems.size() + rsa_slot) % kRsaFixturePems.size()));
     case Algorithm::p256: return derive_ec_key(NID_X9_62_prime256v1, seed, role);
     case Algorithm::p384: return derive_ec_key(NID_secp384r1, seed, role);
   }
   throw Failure("unknown key algorithm");
+}
+
+KeyPointer make_authority_rsa_key(std::uint64_t seed, std::size_t slot) {
+  constexpr std::size_t kKeys = kAuthorityKeyPems.size();
+  if (slot >= kKeys) throw Failure("more RSA authorities than test keys; make more in keys/");
+  return embedded_key(kAuthorityKeyPems.at((seed % kKeys + slot) % kKeys));
 }
 
 KeyPointer load_key(const std::filesystem::path& path) {

@@ -2,6 +2,7 @@
 // written to PEM.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
@@ -18,6 +19,10 @@ enum class Algorithm { rsa2048, p256, p384 };
 // roles of one seed apart.
 [[nodiscard]] KeyPointer make_key(Algorithm algorithm, std::uint64_t seed, std::string_view role,
                                   std::uint64_t rsa_slot = 0);
+
+// The RSA-2048 key of authority number `slot` of `serve`; twelve in all, in an order that depends
+// on the seed. Throws Failure if there are no more.
+[[nodiscard]] KeyPointer make_authority_rsa_key(std::uint64_t seed, std::size_t slot);
 
 [[nodiscard]] KeyPointer load_key(const std::filesystem::path& path);
 void write_key(const std::filesystem::path& path, EVP_PKEY* key);

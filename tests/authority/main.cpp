@@ -16,12 +16,13 @@ int main(int argc, char** argv) {
   CLI::App program("The stand-in for J-LIS: a certification authority for tests, never for trust.",
                    "jlis-standin");
   program.footer(
-      "Example:\n  jlis-standin pki --out var/authority --certificates 3\n  jlis-standin crl "
+      "Example:\n  jlis-standin pki --out var/authority --certificates 3\n  jlis-standin serve "
       "--help");
   program.require_subcommand(1);
   authority::add_pki_command(program, now.time_since_epoch().count());
   authority::add_crl_command(program, now.time_since_epoch().count());
   authority::add_serials_command(program);
+  authority::add_serve_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,12 +1,11 @@
 #include "authority/revocation_list.hpp"
 
-#include <openssl/x509v3.h>
-
 #include "authority/certificates.hpp"
 #include "authority/der_emitter.hpp"
 #include "authority/failure.hpp"
 #include "authority/hashing_writer.hpp"
 #include "authority/keys.hpp"
+#include "authority/list_extensions.hpp"
 #include "authority/output_file.hpp"
 #include "authority/signatures.hpp"
 
@@ -16,28 +15,6 @@ namespace {
 constexpr int kCrlNumberOctetsMax = 20;  // RFC 5280 5.2.3
 
 constexpr std::uint8_t kVersion2[] = {0x02, 0x01, 0x01};
-constexpr std::uint8_t kAuthorityKeyIdentifierOid[] = {0x06, 0x03, 0x55, 0x1D, 0x23};
-constexpr std::uint8_t kCrlNumberOid[] = {0x06, 0x03, 0x55, 0x1D, 0x14};
-constexpr std::uint8_t kKeyIdentifierTag = 0x80;  // [0] IMPLICIT OCTET STRING
-
-Octets issuer_name(X509* ca) {
-  unsigned char* encoded = nullptr;
-  const int size = i2d_X509_NAME(X509_get_subject_name(ca), &encoded);
-  require(size > 0, "encoding the issuer's name");
-  Octets octets(encoded, encoded + size);
-  OPENSSL_free(encoded);
-  return octets;
-}
-
-Octets key_identifier(X509* ca) {
-  const ASN1_OCTET_STRING* const identifier = X509_get0_subject_key_id(ca);
-  if (identifier == nullptr) {
-    throw Failure(
-        "the authority's certificate has no subjectKeyIdentifier, which the list must name");
-  }
-  const unsigned char* const data = ASN1_STRING_get0_data(identifier);
-  return {data, data + ASN1_STRING_length(identifier)};
-}
 
 Octets parse_crl_number(const std::string& text) {
   BIGNUM* raw = nullptr;
@@ -54,14 +31,9 @@ Octets parse_crl_number(const std::string& text) {
 
 // crlExtensions [0]: authorityKeyIdentifier and cRLNumber, neither critical.
 Octets list_extensions(X509* ca, const std::string& number) {
-  const Octets identifier = element(kSequence, {element(kKeyIdentifierTag, {key_identifier(ca)})});
-  const Octets crl_number = integer_element(parse_crl_number(number));
   return element(
       kContext0,
-      {element(
-          kSequence,
-          {element(kSequence, {kAuthorityKeyIdentifierOid, element(kOctetString, {identifier})}),
-           element(kSequence, {kCrlNumberOid, element(kOctetString, {crl_number})})})});
+      {element(kSequence, {authority_key_identifier(ca), list_number(parse_crl_number(number))})});
 }
 
 std::uint64_t entries_bytes(const SerialSet& set, const EntryEncoder& encoder) {

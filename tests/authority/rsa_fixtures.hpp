@@ -5,6 +5,7 @@
 
 namespace authority {
 
-extern const std::array<const char*, 4> kRsaFixturePems;
+extern const std::array<const char*, 4> kRsaFixturePems;     // of the command `pki`
+extern const std::array<const char*, 12> kAuthorityKeyPems;  // of the authorities of `serve`
 
 }  // namespace authority

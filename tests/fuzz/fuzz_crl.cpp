@@ -17,12 +17,12 @@ bool same(const CrlEntry& a, const CrlEntry& b) {
 }
 
 // The fast way takes nothing that the general way would not read in the same way.
-void check_fast_path(const std::uint8_t* start, Bytes rest) {
+void check_fast_path(const std::uint8_t* start, Bytes rest, pki::CrlKind kind) {
   CrlEntry fast;
   const std::size_t taken = pki::read_usual_entry(rest, fast);
   if (taken == 0) return;
   pki::der::Reader reader(start, rest);
-  const auto general = pki::read_entry(reader);
+  const auto general = pki::read_entry(reader, kind);
   FUZZ_CHECK(general.has_value() && same(*general, fast));
   FUZZ_CHECK(rest.size() - reader.rest().size() == taken);
 }
@@ -37,7 +37,7 @@ std::optional<std::vector<CrlEntry>> read_entries(const Crl& crl) {
   });
   fuzz::check_refusal(count, crl.der.size());
   for (pki::der::Reader reader(crl.entries); !reader.empty();) {
-    check_fast_path(crl.entries.data(), reader.rest());
+    check_fast_path(crl.entries.data(), reader.rest(), crl.kind());
     if (!reader.any("entry")) break;
   }
   if (!count) return std::nullopt;
@@ -70,6 +70,33 @@ void check_entries(const std::vector<CrlEntry>& ours, X509_CRL* theirs) {
   }
 }
 
+// The 160 bits of a CRL number, against OpenSSL's.
+void check_number(const pki::CrlNumber& ours, const ASN1_INTEGER* theirs) {
+  const std::unique_ptr<BIGNUM, fuzz::Deleter<BN_free>> value(ASN1_INTEGER_to_BN(theirs, nullptr));
+  std::array<std::uint8_t, 20> octets{};
+  FUZZ_CHECK(BN_is_negative(value.get()) == 0);
+  FUZZ_CHECK(BN_bn2binpad(value.get(), octets.data(), octets.size()) == octets.size());
+  FUZZ_CHECK(pki::equal(ours.octets(), octets));
+  char* const decimal = BN_bn2dec(value.get());
+  FUZZ_CHECK(ours.to_string() == decimal);
+  OPENSSL_free(decimal);
+}
+
+void check_scope(const pki::CrlScope& ours, const X509_CRL* theirs) {
+  FUZZ_CHECK(!to_string(ours).empty());
+  int found = 0;
+  const std::unique_ptr<ISSUING_DIST_POINT, fuzz::Deleter<ISSUING_DIST_POINT_free>> point(
+      static_cast<ISSUING_DIST_POINT*>(
+          X509_CRL_get_ext_d2i(theirs, NID_issuing_distribution_point, &found, nullptr)));
+  FUZZ_CHECK((found == -1) == ours.der.empty());
+  FUZZ_CHECK((ours.id() == pki::ScopeId{}) == ours.der.empty());
+  if (!point) return;
+  FUZZ_CHECK((point->distpoint != nullptr) == !ours.distribution_point.empty());
+  FUZZ_CHECK((point->onlyuser > 0) == ours.only_user_certificates);
+  FUZZ_CHECK((point->onlyCA > 0) == ours.only_ca_certificates);
+  FUZZ_CHECK(point->onlyattr <= 0 && point->indirectCRL <= 0 && point->onlysomereasons == nullptr);
+}
+
 void check_list(const Crl& ours, const X509_CRL* theirs) {
   FUZZ_CHECK(X509_CRL_get_version(theirs) == X509_CRL_VERSION_2);
   FUZZ_CHECK(pki::equal(ours.issuer, fuzz::encode(i2d_X509_NAME, X509_CRL_get_issuer(theirs))));
@@ -84,17 +111,16 @@ void check_list(const Crl& ours, const X509_CRL* theirs) {
   const fuzz::IntegerPointer number(
       static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(theirs, NID_crl_number, nullptr, nullptr)));
   FUZZ_CHECK(number != nullptr);
-  const std::unique_ptr<BIGNUM, fuzz::Deleter<BN_free>> value(
-      ASN1_INTEGER_to_BN(number.get(), nullptr));
-  std::array<std::uint8_t, 20> octets{};
-  FUZZ_CHECK(BN_is_negative(value.get()) == 0);
-  FUZZ_CHECK(BN_bn2binpad(value.get(), octets.data(), octets.size()) == octets.size());
-  FUZZ_CHECK(pki::equal(ours.number.octets(), octets));
-  char* const decimal = BN_bn2dec(value.get());
-  FUZZ_CHECK(ours.number.to_string() == decimal);
-  OPENSSL_free(decimal);
+  check_number(ours.number, number.get());
 
   int found = 0;
+  const fuzz::IntegerPointer base(
+      static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(theirs, NID_delta_crl, &found, nullptr)));
+  FUZZ_CHECK((found == -1) == !ours.base);
+  if (base) check_number(*ours.base, base.get());
+  FUZZ_CHECK(!ours.base || *ours.base < ours.number);
+  check_scope(ours.scope, theirs);
+
   const fuzz::KeyIdPointer key(static_cast<AUTHORITY_KEYID*>(
       X509_CRL_get_ext_d2i(theirs, NID_authority_key_identifier, &found, nullptr)));
   if (found == -1) FUZZ_CHECK(ours.authority_key_id.empty());
@@ -107,18 +133,26 @@ void check_list(const Crl& ours, const X509_CRL* theirs) {
 void check_index(const Crl& crl, const std::vector<CrlEntry>& entries) {
   pki::IndexDescription description;
   description.generation = 1;
-  description.lists.push_back(
-      {crl.number, crl.this_update, crl.next_update, entries.size(), {}, {}});
+  description.lists.push_back({crl.number,
+                               crl.this_update,
+                               crl.next_update,
+                               entries.size(),
+                               {},
+                               crl.scope.id(),
+                               crl.base,
+                               crl.expired_certificates_since});
+  if (crl.base) description.base = pki::BaseReference{};  // removals are for overlays
   const fuzz::WrittenIndex written(description, [&](pki::IndexWriter& writer) {
     for (const CrlEntry& entry : entries) writer.add(entry);
   });
-  const fuzz::Table table = fuzz::scan(entries);
+  std::vector<fuzz::Added> added;
+  for (const CrlEntry& entry : entries) added.push_back({entry});
+  const fuzz::Table table = fuzz::scan(added).table;
   fuzz::check_lookups(*written.index, table);
   FUZZ_CHECK(written.outcome.duplicate_count == entries.size() - table.size());
   FUZZ_CHECK(written.index->this_update() == crl.this_update);
   FUZZ_CHECK(written.index->next_update() == crl.next_update);
-  FUZZ_CHECK(written.index->lists().size() == 1);
-  FUZZ_CHECK(written.index->lists()[0].number == crl.number);
+  FUZZ_CHECK(written.index->lists() == description.lists);
 }
 
 }  // namespace
@@ -126,7 +160,7 @@ void check_index(const Crl& crl, const std::vector<CrlEntry>& entries) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::Run run;
   const Bytes input(data, size);
-  check_fast_path(data, input);
+  check_fast_path(data, input, pki::CrlKind::complete);
   const auto crl = pki::parse_crl(input);
   fuzz::check_refusal(crl, size);
   if (!crl) return 0;

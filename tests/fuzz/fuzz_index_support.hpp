@@ -59,15 +59,16 @@ struct KeyOrder {
     return std::tie(a.group, a.lead, a.tail) < std::tie(b.group, b.lead, b.tail);
   }
 };
-using Table = std::map<pki::SerialKey, pki::Revocation, KeyOrder>;
+using Table = std::map<pki::SerialKey, pki::IndexEntry, KeyOrder>;
 
 // What the index must say of `key`.
-inline std::optional<pki::Revocation> find(const Table& table, const pki::SerialKey& key) {
+inline std::optional<pki::IndexEntry> find(const Table& table, const pki::SerialKey& key) {
   const auto at = table.find(key);
   return at == table.end() ? std::nullopt : std::optional{at->second};
 }
 
-// IndexWriter::write: "the gravest of its reasons: compromise before withdrawal, cessation, ..."
+// IndexWriter::write: "the gravest of its reasons: compromise before withdrawal, cessation, ...
+// a hold before a removal".
 // Told here a second time, from the words of the header; 0 is the gravest.
 inline std::ptrdiff_t rank(pki::Reason reason) {
   using pki::Reason;
@@ -80,48 +81,64 @@ inline std::ptrdiff_t rank(pki::Reason reason) {
                                        Reason::affiliation_changed,
                                        Reason::unspecified,
                                        Reason::absent,
-                                       Reason::certificate_hold};
+                                       Reason::certificate_hold,
+                                       Reason::remove_from_crl};
   const auto at = std::find(kFromGravest.begin(), kFromGravest.end(), reason);
   FUZZ_CHECK(at != kFromGravest.end());
   return at - kFromGravest.begin();
 }
 
+// An entry and the list it stands on.
+struct Added {
+  pki::CrlEntry entry;
+  std::uint16_t list = 0;
+};
+
 // What an index of `entries` must hold.
-inline Table scan(const std::vector<pki::CrlEntry>& entries) {
+struct Scan {
   Table table;
-  for (const pki::CrlEntry& entry : entries) {
+  bool has_shared_serials = false;
+};
+inline Scan scan(const std::vector<Added>& entries) {
+  Scan out;
+  std::map<pki::SerialKey, std::uint16_t, KeyOrder> first_lists;
+  for (const auto& [entry, list] : entries) {
     const pki::SerialKey key = pki::SerialKey::from_der(entry.serial);
     FUZZ_CHECK(pki::equal(key.to_der(), entry.serial));
-    const auto [at, is_new] =
-        table.try_emplace(key, pki::Revocation{entry.revocation_date, entry.reason});
+    if (first_lists.try_emplace(key, list).first->second != list) out.has_shared_serials = true;
+    const pki::Revocation revocation{entry.revocation_date, entry.reason};
+    const auto [at, is_new] = out.table.try_emplace(key, pki::IndexEntry{revocation, list});
     if (is_new) continue;
-    pki::Revocation& known = at->second;
-    known.date = std::min(known.date, entry.revocation_date);
-    if (rank(entry.reason) < rank(known.reason)) known.reason = entry.reason;
+    pki::IndexEntry& known = at->second;
+    known.revocation.date = std::min(known.revocation.date, entry.revocation_date);
+    const std::ptrdiff_t graver = rank(known.revocation.reason) - rank(entry.reason);
+    if (graver > 0) known.revocation.reason = entry.reason;
+    if (graver > 0 || (graver == 0 && list < known.list)) known.list = list;
   }
-  return table;
+  return out;
 }
 
 // Every key is found, and its neighbours too or not, as the table says; for_each visits the table.
 inline void check_lookups(const pki::Index& index, const Table& table) {
   FUZZ_CHECK(index.entry_count() == table.size());
   auto expected = table.begin();
-  index.for_each([&](const pki::SerialKey& key, const pki::Revocation& revocation) {
+  index.for_each([&](const pki::SerialKey& key, const pki::IndexEntry& entry) {
     FUZZ_CHECK(expected != table.end());
-    FUZZ_CHECK(key == expected->first && revocation == expected->second);
+    FUZZ_CHECK(key == expected->first && entry == expected->second);
     ++expected;
   });
   FUZZ_CHECK(expected == table.end());
-  for (const auto& [key, revocation] : table) {
-    FUZZ_CHECK(index.lookup(key) == revocation);
+  for (const auto& [key, entry] : table) {
+    FUZZ_CHECK(index.find(key) == entry && index.lookup(key) == entry.revocation);
+    FUZZ_CHECK(index.contains(key));
     pki::SerialKey near = key;
     near.lead = key.lead + 1;
-    FUZZ_CHECK(index.lookup(near) == find(table, near));
+    FUZZ_CHECK(index.find(near) == find(table, near));
     near.lead = key.lead - 1;
-    FUZZ_CHECK(index.lookup(near) == find(table, near));
+    FUZZ_CHECK(index.find(near) == find(table, near));
     near = key;
     near.group = static_cast<std::uint8_t>((key.group + 13) % pki::SerialKey::kGroupCount);
-    FUZZ_CHECK(index.lookup(near) == find(table, near));  // the number of the other sign
+    FUZZ_CHECK(index.find(near) == find(table, near));  // the number of the other sign
   }
 }
 
@@ -135,7 +152,10 @@ struct WrittenIndex {
   // `add(writer)` adds the entries.
   template <class Add>
   WrittenIndex(const pki::IndexDescription& description, Add&& add, unsigned threads = 1) {
-    pki::IndexWriter writer({.threads = threads}, scratch);
+    pki::IndexWriter writer({.threads = threads,
+                             .list_count = description.lists.size(),
+                             .content = description.content},
+                            scratch);
     add(writer);
     const auto written = writer.write(description, file);
     FUZZ_CHECK(written.has_value());

@@ -1,8 +1,8 @@
 // fuzz_index_writer.cpp: IndexWriter with thousands of entries, more than a CRL of fuzzing size
 // holds, so that groups are spread over partitions and sorted by several threads.
 //
-// The input says how many serials of which width there are and how often they repeat; the index
-// must hold what a linear scan of them holds.
+// The input says how many lists there are, how many serials of which width, and how often they
+// repeat; the index must hold what a linear scan of them holds.
 #include "fuzz_index_support.hpp"
 
 namespace {
@@ -74,8 +74,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const fuzz::Run run;
   if (size < 1 + kGroupBytes) return 0;
   const unsigned threads = 1 + data[0] % 3;
+  const std::size_t lists = 1 + data[0] / 3U % 4;
+  const bool is_issued = data[0] / 12U % 4 == 3;
   std::vector<std::vector<std::uint8_t>> serials;  // what the entries point into
-  std::vector<pki::CrlEntry> entries;
+  std::vector<fuzz::Added> entries;
   serials.reserve(kEntriesMax);
   Bytes rest = Bytes(data, size).subspan(1);
   for (; rest.size() >= kGroupBytes; rest = rest.subspan(kGroupBytes)) {
@@ -84,21 +86,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t i = 0; i < plan.count && entries.size() < kEntriesMax; ++i) {
       serials.push_back(make_serial(plan, generator));
       const std::uint64_t value = generator.next();
-      entries.push_back({serials.back(),
-                         pki::kRevocationEpoch + std::chrono::seconds{value & 0xFFFFFFFF},
-                         kReasons[(value >> 32) % kReasons.size()], std::nullopt});
+      const pki::Time date = pki::kRevocationEpoch + std::chrono::seconds{value & 0xFFFFFFFF};
+      entries.push_back({{serials.back(), date, kReasons[(value >> 32) % kReasons.size()], {}},
+                         static_cast<std::uint16_t>((value >> 48) % lists)});
     }
   }
   pki::IndexDescription description;
-  description.lists.push_back({});
+  description.lists.resize(lists);
+  if (is_issued) description.content = pki::IndexContent::serials;
   const fuzz::WrittenIndex written(
       description,
       [&](pki::IndexWriter& writer) {
-        for (const pki::CrlEntry& entry : entries) writer.add(entry);
+        for (const auto& [entry, list] : entries) writer.add(entry, list);
       },
       threads);
-  const fuzz::Table table = fuzz::scan(entries);
-  fuzz::check_lookups(*written.index, table);
-  FUZZ_CHECK(written.outcome.duplicate_count == entries.size() - table.size());
+  fuzz::Scan scan = fuzz::scan(entries);
+  if (is_issued) {  // serials and nothing else
+    scan.has_shared_serials = false;
+    for (auto& [key, entry] : scan.table) entry = {};
+  }
+  fuzz::check_lookups(*written.index, scan.table);
+  FUZZ_CHECK(written.outcome.duplicate_count == entries.size() - scan.table.size());
+  FUZZ_CHECK(written.index->has_shared_serials() == scan.has_shared_serials);
   return 0;
 }

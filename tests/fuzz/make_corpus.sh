@@ -200,7 +200,15 @@ save("fuzz_crl", "critical_entry_extension_last", raw_crl(
     [entry(1, when), entry(2, when, extension("1.2.3", b"x", True))]))
 save("fuzz_crl", "partitioned", raw_crl([], extension("2.5.29.28", seq(tlv(0x81, b"\xff")), True)))
 save("fuzz_crl", "indirect", raw_crl([], extension("2.5.29.28", seq(tlv(0x84, b"\xff")), True)))
-save("fuzz_crl", "delta", raw_crl([], extension("2.5.29.27", integer(4), True)))
+save("fuzz_crl", "delta", raw_crl(
+    [entry(1, when, reason(8)), entry(2, when, reason(6)), entry(2, when, reason(8)), entry(3, when)],
+    extension("2.5.29.27", integer(4), True)))
+save("fuzz_crl", "delta_of_itself", raw_crl([], extension("2.5.29.27", integer(5), True)))
+save("fuzz_crl", "municipality", raw_crl([entry(1, when)], extension(
+    "2.5.29.28", seq(tlv(0xA0, tlv(0xA0, tlv(0xA4, NAME))), tlv(0x81, b"\xff")), True)))
+save("fuzz_crl", "url_and_expired", raw_crl(
+    [entry(1, when)], extension("2.5.29.28", seq(tlv(0xA0, tlv(0xA0, tlv(0x86, b"http://x/1")))), True),
+    extension("2.5.29.60", generalized("20200401000000Z"))))
 save("fuzz_crl", "pss_alt_name", raw_crl([entry(1, when)], extension("2.5.29.18", seq()),
                                          algorithm=PSS))
 save("fuzz_crl", "pem", b"-----BEGIN X509 CRL-----\nMA==\n")
@@ -340,13 +348,17 @@ def index_key(serial):
     return group, mix(value & M64), tail
 
 
-def index(entries, lists=1):
+OVERLAY, SHARED, SERIALS = 1, 2, 4
+NOT_GIVEN = -2**63
+
+
+def index(entries, lists=1, flags=0, base=(0, 0), since=NOT_GIVEN):
     groups = {}
-    for serial, seconds, why in entries:
+    for serial, seconds, why, *of in entries:
         group, lead, tail = index_key(serial)
-        groups.setdefault(group, []).append((lead, tail, seconds, why))
+        groups.setdefault(group, []).append((lead, tail, seconds, why, *(of or [0])))
     align = lambda n: (n + 63) // 64 * 64
-    head = 128 + 128 * lists + 80 * len(groups)
+    head = 192 + 160 * lists + 80 * len(groups)
     body = b""
     table = b""
     for group in sorted(groups):
@@ -354,35 +366,44 @@ def index(entries, lists=1):
         count = len(rows)
         buckets = (count + 4) // 5
         starts = [sum((row[0] * buckets >> 64) < b for row in rows) for b in range(buckets + 1)]
-        table += struct.pack("<IIQQQ5QQ", group, 0, count, buckets, align(head) + len(body),
-                             0, 0, 0, 0, 0, 0)
+        table += struct.pack("<IIQQQ48x", group, 0, count, buckets, align(head) + len(body))
+        status = not flags & SERIALS
         for section in (struct.pack(f"<{buckets + 1}I", *starts),
                         b"".join(struct.pack("<Q", row[0]) for row in rows),
                         b"".join(row[1] for row in rows),
-                        b"".join(struct.pack("<I", row[2]) for row in rows),
-                        bytes(row[3] for row in rows)):
+                        b"".join(struct.pack("<I", row[2]) for row in rows if status),
+                        bytes(row[3] for row in rows if status),
+                        b"".join(struct.pack("<H", row[4]) for row in rows if status and lists > 1)):
             body += section.ljust(align(len(section)), b"\0")
-    record = bytes(19) + b"\5" + struct.pack("<Iqqq", 0, 1767225600, 1767312000, len(entries)) + bytes(80)
-    header = struct.pack("<8sIIIIQQQqqq32s16xQ", b"\x89TASHIKA", 1, lists, len(groups), 0,
-                         align(head) + len(body), len(entries), 1, 1767225600, 1767312000,
-                         1767225600, b"k" * 32, 0)
-    return (header + record * lists + table).ljust(align(head), b"\0") + body
+    records = b"".join(
+        bytes(19) + b"\5" + struct.pack("<Iqqq32x", 0, 1767225600, 1767312000 + n, len(entries))
+        + bytes([n]) * 32 + struct.pack("<24xq16x", since) for n in range(lists))
+    header = struct.pack("<8sIIIIQQQQqqq32sQQ56xQ", b"\x89TASHIKA", 2, lists, len(groups), flags,
+                         align(head) + len(body), len(entries), len(entries), 1, 1767225600,
+                         1767312000, 1767225600, b"k" * 32, *base, 0)
+    return (header + records + table).ljust(align(head), b"\0") + body
 
 
 save("fuzz_index", "no_entries", index([]))
 save("fuzz_index", "one_entry", index([(0x1234, 2398377600, 1)]))
-save("fuzz_index", "three_lists", index([(1, 5, 15), (2, 6, 6), (3, 7, 0)], 3))
+save("fuzz_index", "three_lists", index([(1, 5, 15, 2), (2, 6, 6, 0), (3, 7, 0, 1)], 3))
+save("fuzz_index", "shared_serials", index([(n, n, n % 7, n % 2) for n in range(40)], 2, SHARED))
+save("fuzz_index", "overlay", index([(1, 5, 8), (2, 6, 6), (-1, 7, 8)], 1, OVERLAY, (7, M64)))
+save("fuzz_index", "removal_without_base", index([(1, 5, 8)]))
+save("fuzz_index", "list_not_there", index([(1, 5, 1, 2)], 2))
+save("fuzz_index", "issued_serials", index([(n * n, 0, 15) for n in range(40)], 1, SERIALS))
+save("fuzz_index", "expired_since", index([(1, 5, 1)], since=1585699200))
 save("fuzz_index", "counters", index([(n, n, n % 7) for n in range(1, 101)]))
 save("fuzz_index", "wide", index([(2**159 + n * n, n, 15) for n in range(30)]))
 save("fuzz_index", "both_signs", index([(-1, 1, 15), (255, 2, 6), (0, 3, 1), (-2**159, 4, 1),
                                         (2**64, 5, 9), (-2**63, 6, 10)]))
 far = bytearray(index([(1, 1, 1)]))
-far[56:64] = bytes(7) + b"\x80"  # nextUpdate far before any year that can be printed
+far[64:72] = bytes(7) + b"\x80"  # nextUpdate far before any year that can be printed
 save("fuzz_index", "date_out_of_range", bytes(far))
 save("fuzz_index", "not_an_index", b"-----BEGIN")
-save("fuzz_index", "another_version", b"\x89TASHIKA\2".ljust(128, b"\0"))
+save("fuzz_index", "another_version", b"\x89TASHIKA\1".ljust(192, b"\0"))
 
-# --- the index writer: threads, then groups of {octets, negative, count (2), spread, seed} ---
+# --- the index writer: threads, lists and content, then groups of {octets, negative, count (2), spread, seed} ---
 
 
 def mixture(threads, *groups):
@@ -393,5 +414,7 @@ save("fuzz_index_writer", "small_groups", mixture(0, (1, 0, 200, 1, 1), (12, 1, 
 save("fuzz_index_writer", "spread", mixture(1, (8, 0, 6000, 8, 1), (20, 0, 6000, 2, 2)))
 save("fuzz_index_writer", "spread_and_small", mixture(2, (8, 0, 5200, 2, 1), (20, 1, 9, 1, 3)))
 save("fuzz_index_writer", "just_not_spread", mixture(0, (8, 0, 5119, 2, 1), (8, 1, 5120, 2, 1)))
+save("fuzz_index_writer", "four_lists", mixture(11, (8, 0, 6000, 2, 1), (20, 1, 60, 1, 2)))
+save("fuzz_index_writer", "issued_serials", mixture(37, (8, 0, 6000, 2, 1), (20, 1, 60, 1, 2)))
 save("fuzz_index_writer", "one_serial", mixture(0, (3, 0, 5500, 0, 1)))
 PYTHON

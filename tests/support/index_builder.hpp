@@ -18,6 +18,7 @@ struct Listed {
   Octets serial;  // DER content octets
   pki::Time date;
   pki::Reason reason = pki::Reason::absent;
+  std::size_t list = 0;
 };
 
 inline pki::IndexDescription description() {
@@ -35,6 +36,17 @@ inline pki::IndexDescription description() {
   return out;
 }
 
+// The same of `count` lists, each of a scope of its own.
+inline pki::IndexDescription description_of_partitions(std::size_t count) {
+  pki::IndexDescription out = description();
+  out.lists.resize(count, out.lists[0]);
+  for (std::size_t i = 0; i < count; ++i) {
+    out.lists[i].scope.fill(static_cast<std::uint8_t>(i + 1));
+    out.lists[i].scope[0] = static_cast<std::uint8_t>(i >> 8);
+  }
+  return out;
+}
+
 struct BuiltIndex {
   pki::IndexWriter::Outcome outcome;
   std::vector<std::uint8_t> file;
@@ -47,17 +59,27 @@ struct BuiltIndex {
   }
 };
 
+// Memory and threads are taken from `options`, the rest from the description.
 inline BuiltIndex build_index(const std::vector<Listed>& entries,
+                              const pki::IndexDescription& description,
                               pki::IndexWriter::Options options = {}) {
+  options.list_count = description.lists.size();
+  options.content = description.content;
   MemoryStorage scratch;
   MemoryStorage file;
   pki::IndexWriter writer(options, scratch);
-  for (const Listed& entry : entries) writer.add({entry.serial, entry.date, entry.reason, {}});
-  const auto outcome = writer.write(description(), file);
+  for (const Listed& entry : entries) {
+    writer.add({entry.serial, entry.date, entry.reason, {}}, entry.list);
+  }
+  const auto outcome = writer.write(description, file);
   REQUIRE(refusal(outcome) == "accepted");
   CHECK(scratch.bytes().size() == outcome->scratch_bytes);
   CHECK(file.bytes().size() == outcome->file_bytes);
   return {*outcome, file.bytes()};
+}
+inline BuiltIndex build_index(const std::vector<Listed>& entries,
+                              pki::IndexWriter::Options options = {}) {
+  return build_index(entries, description(), options);
 }
 
 // DER content octets of a number of up to 64 bits.
@@ -127,6 +149,14 @@ template <>
 struct StringMaker<pki::Revocation> {
   static std::string convert(const pki::Revocation& value) {
     return pki::to_string(value.date) + " " + std::string(pki::to_string(value.reason));
+  }
+};
+
+template <>
+struct StringMaker<pki::IndexEntry> {
+  static std::string convert(const pki::IndexEntry& value) {
+    return StringMaker<pki::Revocation>::convert(value.revocation) + " on list " +
+           std::to_string(value.list);
   }
 };
 

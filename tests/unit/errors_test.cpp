@@ -7,6 +7,7 @@
 #include <regex>
 #include <set>
 
+#include "libpki/generation.hpp"
 #include "libpki/ocsp_request.hpp"
 #include "libpki/responder.hpp"
 #include "tests/support/crl_builder.hpp"
@@ -24,6 +25,7 @@ const std::map<Errc, std::string> kYieldedElsewhere = {
     {Errc::crl_number_reused, "the ingest service"},
     {Errc::this_update_decreased, "the ingest service"},
     {Errc::index_other_issuer, "the ingest and serve commands know whose index they want"},
+    {Errc::index_base_missing, "the index directory, which knows what files there are"},
     {Errc::too_many_entries, "four thousand million entries: 60 GB of memory"},
 };
 
@@ -85,6 +87,10 @@ std::string index(const std::function<void(Octets&)>& spoil) {
   spoil(file);
   return code(pki::Index::open(file));
 }
+// Of a file of one list and one group.
+constexpr std::size_t kTablesEnd = 192 + 160 + 80;
+constexpr std::size_t kFenceAt = 448;
+
 std::string base64(std::string_view text) {
   Octets out;
   return code(pki::decode_base64(text, out));
@@ -148,8 +154,16 @@ const std::vector<Row> kRows = {
     {Errc::missing_crl_number, [] { return crl([](CrlParts& p) { p.extensions = {}; }); }},
     {Errc::crl_number_too_long,
      [] { return crl_with({extension("2.5.29.20", integer_of(Octets(21, 1)))}); }},
-    {Errc::delta_crl, [] { return code(pki::parse_crl(data_file("crl_delta.der"))); }},
-    {Errc::partitioned_crl, [] { return code(pki::parse_crl(data_file("crl_partition.der"))); }},
+    {Errc::delta_order,
+     [] {
+       return crl_with(
+           {extension("2.5.29.20", integer(5)), critical_extension("2.5.29.27", integer(5))});
+     }},
+    {Errc::unsupported_scope,
+     [] {
+       const Octets attributes = sequence({tlv(0x85, hex("FF"))});
+       return crl_with({critical_extension("2.5.29.28", attributes)});
+     }},
     {Errc::indirect_crl, [] { return code(pki::parse_crl(data_file("crl_indirect.der"))); }},
     {Errc::bad_reason, [] { return entry_with({reason_code(7)}); }},
     {Errc::time_out_of_range, [] { return entry_at(generalized_time("21000101000000Z")); }},
@@ -176,19 +190,23 @@ const std::vector<Row> kRows = {
     {Errc::index_version, [] { return index([](Octets& f) { f[8] ^= 1; }); }},
     {Errc::index_size, [] { return index([](Octets& f) { f.pop_back(); }); }},
     {Errc::index_header_checksum, [] { return index([](Octets& f) { f[40] ^= 1; }); }},
-    {Errc::index_section_checksum,
-     [] { return index([](Octets& f) { f[128 + 128 + 80 + 48] ^= 1; }); }},    // the fence, at 384
+    {Errc::index_section_checksum, [] { return index([](Octets& f) { f[kFenceAt] ^= 1; }); }},
     {Errc::index_layout, [] { return index([](Octets& f) { f[12] = 0; }); }},  // no list
     {Errc::index_order,
      [] {
        return index([](Octets& f) {
          namespace format = pki::index_format;
-         f[384] = 1;  // the fence begins after the first entry
-         const std::uint64_t section = XXH3_64bits(f.data() + 384, 8);
-         std::memcpy(f.data() + 128 + 128 + 32, &section, 8);
-         const std::uint64_t head = format::head_checksum(pki::Bytes(f).first(128 + 128 + 80));
-         std::memcpy(f.data() + 120, &head, 8);
+         f[kFenceAt] = 1;  // the fence begins after the first entry
+         const std::uint64_t section = XXH3_64bits(f.data() + kFenceAt, 8);
+         std::memcpy(f.data() + kTablesEnd - 48, &section, 8);
+         const std::uint64_t head = format::head_checksum(pki::Bytes(f).first(kTablesEnd));
+         std::memcpy(f.data() + offsetof(format::Header, checksum), &head, 8);
        });
+     }},
+    {Errc::index_base_mismatch,
+     [] {
+       const BuiltIndex alone = build_index({});
+       return code(pki::Generation::join(alone.open(), alone.open()));
      }},
 };
 

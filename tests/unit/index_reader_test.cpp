@@ -158,64 +158,6 @@ TEST_CASE("index: statuses of a random list are those that OpenSSL finds in it",
   }
 }
 
-// What a bank is told about comes from here (DESIGN.md section 5).
-TEST_CASE("index: the difference of two generations is that of two maps", "[index]") {
-  std::mt19937_64 random(16);
-  const auto size = GENERATE(values<std::size_t>({0, 1, 10, 20'000}));
-  const std::vector<Listed> entries = any_entries(size, random);
-  Model before;
-  Model after;
-  for (const Listed& entry : entries) {
-    const Revocation value{entry.date, entry.reason};
-    const std::uint64_t fate = random() % 10;
-    if (fate != 0) before.emplace(entry.serial, value);
-    if (fate != 1) after.emplace(entry.serial, value);
-    if (fate == 2) after[entry.serial].date = any_date(random);
-    if (fate == 3) after[entry.serial].reason = any_reason(random);
-  }
-  const auto built_of = [](const Model& model) {
-    std::vector<Listed> list;
-    for (const auto& [serial, value] : model) list.push_back({serial, value.date, value.reason});
-    return build_index(list);
-  };
-  const BuiltIndex old_file = built_of(before);
-  const BuiltIndex new_file = built_of(after);
-  const pki::Index old_index = old_file.open();
-  const pki::Index new_index = new_file.open();
-
-  Model rebuilt = before;  // applying the difference to `before` must give `after`
-  std::uint64_t changes = 0;
-  std::optional<pki::SerialKey> last;
-  pki::Index::diff(old_index, new_index, [&](const pki::Index::Difference& difference) {
-    ++changes;
-    const Octets serial = difference.key.to_der();
-    REQUIRE(difference.before != difference.after);
-    REQUIRE(difference.before.has_value() == rebuilt.contains(serial));
-    if (difference.before) REQUIRE(*difference.before == rebuilt[serial]);
-    if (difference.after) {
-      rebuilt[serial] = *difference.after;
-    } else {
-      rebuilt.erase(serial);
-    }
-    if (last) {
-      REQUIRE(std::tie(last->group, last->lead, last->tail) <
-              std::tie(difference.key.group, difference.key.lead, difference.key.tail));
-    }
-    last = difference.key;
-  });
-  CHECK(rebuilt == after);
-  std::uint64_t expected = 0;
-  for (const Listed& entry : entries) {
-    const auto b = before.find(entry.serial);
-    const auto a = after.find(entry.serial);
-    if ((b == before.end()) != (a == after.end())) ++expected;
-    if (b != before.end() && a != after.end() && b->second != a->second) ++expected;
-  }
-  CHECK(changes == expected);
-  pki::Index::diff(new_index, new_index,
-                   [](const pki::Index::Difference&) { FAIL("an index differs from itself"); });
-}
-
 TEST_CASE("index: describe tells of a file without reading its sections", "[index]") {
   std::mt19937_64 random(17);
   BuiltIndex built = build_index(any_entries(100, random));

@@ -3,6 +3,8 @@
 # New keys change every certificate and signature that the generator makes, so run this only with a reason.
 set -eu
 cd "$(dirname "$0")"
-for number in 1 2 3 4; do
-  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "test-only-rsa2048-$number.pem"
+for name in rsa2048-1 rsa2048-2 rsa2048-3 rsa2048-4 \
+  authority-01 authority-02 authority-03 authority-04 authority-05 authority-06 \
+  authority-07 authority-08 authority-09 authority-10 authority-11 authority-12; do
+  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "test-only-$name.pem"
 done
