@@ -16,7 +16,7 @@ namespace pki::index_format {
 inline constexpr std::array<std::uint8_t, 8> kMagic = {0x89, 'T', 'A', 'S', 'H', 'I', 'K', 'A'};
 inline constexpr std::uint32_t kVersion = 2;
 inline constexpr std::uint64_t kAlignment = 64;        // of every section
-inline constexpr std::uint64_t kEntriesPerBucket = 5;  // on average; what the writer aims at
+inline constexpr std::uint64_t kEntriesPerBucket = 16;  // on average; what the writer aims at
 inline constexpr std::uint64_t kGroupEntriesMax = 0xFFFFFFFE;
 inline constexpr std::uint32_t kListCountMax = 1U << 16;  // an entry names its list in 2 bytes
 
@@ -124,10 +124,24 @@ struct EntryShape {
   return list_count * sizeof(ListRecord) + group_count * sizeof(GroupRecord);
 }
 
+// The upper half of a product of 128 bits: `factor` parts of 2^64 parts of `whole`.
+[[nodiscard]] constexpr std::uint64_t scale(std::uint64_t factor, std::uint64_t whole) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(static_cast<Wide>(factor) * whole >> 64);
+}
+
 // The bucket of a lead: the fence at it and at the next one enclose every entry that can match.
 [[nodiscard]] constexpr std::uint64_t bucket_of(std::uint64_t lead, std::uint64_t bucket_count) {
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<std::uint64_t>(static_cast<Wide>(lead) * bucket_count >> 64);
+  return scale(lead, bucket_count);
+}
+
+// The same, and how far into its bucket the lead belongs, in parts of 2^64.
+struct BucketPlace {
+  std::uint64_t bucket;
+  std::uint64_t fraction;
+};
+[[nodiscard]] constexpr BucketPlace place_of(std::uint64_t lead, std::uint64_t bucket_count) {
+  return {scale(lead, bucket_count), lead * bucket_count};
 }
 
 // The checksum of `head`, which is the header and both tables: XXH3-64 of two XXH3-64 values, that

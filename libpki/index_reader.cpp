@@ -42,31 +42,35 @@ bool Index::Group::same(std::uint64_t i, const SerialKey& key) const {
 std::optional<Index::Place> Index::locate(const SerialKey& key) const {
   const Group* const group = this->group(key.group);
   if (group == nullptr) return std::nullopt;
-  const std::uint64_t bucket = bucket_of(key.lead, group->buckets);
+  const BucketPlace place = place_of(key.lead, group->buckets);
   // A fence that was damaged since the file was verified must not lead out of it.
-  std::uint64_t high = std::min<std::uint64_t>(group->fence[bucket + 1], group->count);
-  std::uint64_t low = std::min<std::uint64_t>(group->fence[bucket], high);
-  constexpr std::uint64_t kScanMax = 32;  // a bucket holds five; only contrived keys fill one so
-  while (high - low > kScanMax) {
-    const std::uint64_t middle = low + (high - low) / 2;
-    if (group->before(middle, key)) {
-      low = middle + 1;
-    } else {
-      high = middle + 1;
-    }
-  }
-  // What a hit will read is asked for now, so that it waits for two misses of the cache, not for
-  // three.
+  std::uint64_t high = std::min<std::uint64_t>(group->fence[place.bucket + 1], group->count);
+  std::uint64_t low = std::min<std::uint64_t>(group->fence[place.bucket], high);
+  if (low == high) return std::nullopt;
+  // Keys are spread evenly, so how far into its bucket a key belongs tells where it is, give or
+  // take two. All that a hit will read is asked for now: it waits for one miss of the cache, not
+  // for three.
+  std::uint64_t at = low + scale(place.fraction, high - low);
   if (group->times != nullptr) {
-    __builtin_prefetch(group->times + low);
-    __builtin_prefetch(group->reasons + low);
+    __builtin_prefetch(group->times + at);
+    __builtin_prefetch(group->reasons + at);
   }
-  if (group->tail_bytes > 0) __builtin_prefetch(group->tails + low * group->tail_bytes);
-  if (group->lists != nullptr) __builtin_prefetch(group->lists + low);
-  for (std::uint64_t i = low; i < high; ++i) {
-    if (group->leads[i] < key.lead) continue;
-    if (group->same(i, key)) return Place{group, i};
-    if (group->leads[i] > key.lead) break;
+  if (group->tail_bytes > 0) __builtin_prefetch(group->tails + at * group->tail_bytes);
+  if (group->lists != nullptr) __builtin_prefetch(group->lists + at);
+  constexpr std::uint64_t kWalkMax = 128;  // only contrived keys fill a bucket so
+  while (high - low > kWalkMax) {
+    const std::uint64_t middle = low + (high - low) / 2;
+    (group->before(middle, key) ? low : high) = middle + 1;
+    at = low;
+  }
+  if (group->leads[at] < key.lead) {
+    do ++at;
+    while (at < high && group->leads[at] < key.lead);
+  } else {
+    while (at > low && group->leads[at - 1] >= key.lead) --at;
+  }
+  for (; at < high && group->leads[at] == key.lead; ++at) {
+    if (group->same(at, key)) return Place{group, at};
   }
   return std::nullopt;
 }

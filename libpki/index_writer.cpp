@@ -97,7 +97,7 @@ constexpr std::uint64_t divide_up(std::uint64_t a, std::uint64_t b) {
 // A group begins in a small buffer of its own. Only when that is full, and spreading pays, do its
 // entries go to the partitions; a list with three odd serials does not make 1024 tiny partitions.
 struct IndexWriter::Group {
-  static constexpr std::uint64_t kSmall = kEntriesPerBucket * Partitions::kCount;
+  static constexpr std::uint64_t kSmall = 5 * Partitions::kCount;
 
   std::uint64_t count = 0;          // as added
   bool spread = false;              // into the partitions
@@ -159,16 +159,23 @@ class IndexWriter::Sorter {
 
 std::uint64_t IndexWriter::Sorter::sort(std::uint64_t bucket_count, unsigned skip,
                                         std::size_t tail_bytes) {
-  // One counting pass puts every entry into its bucket: the keys are spread evenly.
-  const auto bucket = [&](std::uint64_t lead) { return bucket_of(lead << skip, bucket_count); };
-  starts_.assign(bucket_count + 1, 0);
-  for (const Item& item : items_) ++starts_[bucket(item.lead) + 1];
-  for (std::size_t i = 0; i < bucket_count; ++i) starts_[i + 1] += starts_[i];
+  // One counting pass puts every entry almost into its place: the keys are spread evenly. Several
+  // of the buckets here make one of the fence.
+  constexpr std::uint64_t kParts = 4;
+  const std::uint64_t parts = bucket_count * kParts;
+  const auto part_of = [&](std::uint64_t lead) { return bucket_of(lead << skip, parts); };
+  starts_.assign(parts + 1, 0);
+  for (const Item& item : items_) ++starts_[part_of(item.lead) + 1];
+  for (std::size_t i = 0; i < parts; ++i) starts_[i + 1] += starts_[i];
   sorted_.resize(items_.size());
   fence_.assign(starts_.begin(), starts_.end() - 1);
-  for (const Item& item : items_) sorted_[fence_[bucket(item.lead)]++] = item;
+  for (const Item& item : items_) sorted_[fence_[part_of(item.lead)]++] = item;
   order_buckets(tail_bytes);
   join_duplicates(tail_bytes);
+  for (std::size_t bucket = 0; bucket < bucket_count; ++bucket) {
+    fence_[bucket] = fence_[bucket * kParts];
+  }
+  fence_.resize(bucket_count);
   return leads_.size();
 }
 

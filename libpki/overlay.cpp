@@ -7,8 +7,8 @@ OverlayBuilder::OverlayBuilder(const Index& base, std::size_t lists)
 
 void OverlayBuilder::add(const CrlEntry& entry, std::size_t list) {
   const Revocation revocation{entry.revocation_date, entry.reason};
-  const auto [place, is_new] = said_.try_emplace(SerialKey::from_der(entry.serial), revocation,
-                                                 static_cast<std::uint16_t>(list), false);
+  const auto [place, is_new] = said_.try_emplace(
+      SerialKey::from_der(entry.serial), Said{revocation, static_cast<std::uint16_t>(list), false});
   if (is_new) return;
   has_shared_ = has_shared_ || place->second.list != list;
   place->second.revocation = join(*place->second.revocation, revocation);
@@ -17,7 +17,7 @@ void OverlayBuilder::add(const CrlEntry& entry, std::size_t list) {
 void OverlayBuilder::add_delta(const CrlEntry& entry, std::size_t list) {
   const SerialKey key = SerialKey::from_der(entry.serial);
   const auto [place, is_new] =
-      said_.try_emplace(key, std::nullopt, static_cast<std::uint16_t>(list), true);
+      said_.try_emplace(key, Said{std::nullopt, static_cast<std::uint16_t>(list), true});
   Said& said = place->second;
   if (!is_new && said.list != list) {
     has_shared_ = true;
@@ -45,7 +45,7 @@ bool OverlayBuilder::finish() {
 void OverlayBuilder::compare_replaced() {
   const auto is_replaced = [this](std::uint16_t list) -> bool { return replaced_[list]; };
   base_.for_each_of(is_replaced, [&](const SerialKey& key, const IndexEntry& entry) {
-    said_.try_emplace(key, std::nullopt, entry.list, false);
+    said_.try_emplace(key, Said{std::nullopt, entry.list, false});
   });
 }
 

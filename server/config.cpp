@@ -49,7 +49,7 @@ void read_lists(Section& section, IssuerConfig& out) {
   if (out.crl.empty() && out.crl_manifest.empty()) section.missing("crl");
   out.issued = section.source("issued");
   section.integer("partitions", out.partitions, 0, pki::index_format::kListCountMax / 2);
-  section.share("change_limit", out.change_limit);
+  out.change_limit = section.share("change_limit");
 }
 
 // "list", as the list itself says (ExpiredCertsOnCRL), or how long entries stay after expiry.

@@ -61,8 +61,10 @@ struct IssuerConfig {
   std::vector<std::string> delta_crl;
   std::string delta_crl_manifest;
   std::uint32_t partitions = 0;  // how many complete lists there must be; 0: as many as are named
-  double change_limit = 0.5;     // the share by which a list may grow or shrink unasked
-  std::string issued;            // path or URL of a list of issued serials; or empty
+  // The share by which a list may grow or shrink unasked. Not given: it may grow at will, since a
+  // flood of revocations must be served at once, and shrink by half.
+  std::optional<double> change_limit;
+  std::string issued;  // path or URL of a list of issued serials; or empty
 
   Unlisted unlisted = Unlisted::good;
   NotIssued not_issued = NotIssued::unknown;

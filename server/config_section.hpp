@@ -124,10 +124,10 @@ class Section {
     return all.front();
   }
 
-  // A share like "20%" or 0.2; above 0.
-  void share(std::string_view key, double& out) {
+  // A share like "20%" or 0.2, above 0; nothing if it is not given.
+  std::optional<double> share(std::string_view key) {
     const toml::node* node = get(key);
-    if (node == nullptr) return;
+    if (node == nullptr) return std::nullopt;
     std::optional<double> value = node->value<double>();
     if (const auto* text = node->as_string()) {
       constexpr Unit kPercent[] = {{"%", 1}};
@@ -135,9 +135,9 @@ class Section {
       value = percent ? std::optional(static_cast<double>(*percent) / 100) : std::nullopt;
     }
     if (!value || !(*value > 0)) {
-      return fault(*node, fmt::format("`{}` must be a share like \"20%\" or 0.2", key));
+      fault(*node, fmt::format("`{}` must be a share like \"20%\" or 0.2", key));
     }
-    out = *value;
+    return value;
   }
 
   template <class T>

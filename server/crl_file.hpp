@@ -38,7 +38,8 @@ struct CrlIssuer {
 // ones are mapped, small ones copied: nobody can change a copy while it is being read.
 class CrlFile {
  public:
-  // How much of the bytes is needed: a look at the head maps the file whatever its size.
+  // How much of the bytes is needed: a look at the head maps the file whatever its size, and leaves
+  // it to the caller whether the list has ended.
   enum class Need : std::uint8_t { head, entries };
 
   // Throws Refused, std::system_error.
@@ -63,7 +64,7 @@ class CrlFile {
   }
 
  private:
-  void check(pki::CrlKind kind) const;
+  void check(pki::CrlKind kind, Need need) const;
 
   const ListFile& file_;
   const CrlIssuer& issuer_;

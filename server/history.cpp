@@ -64,16 +64,31 @@ std::array<std::uint8_t, 8> checksum_of(const Record& record) {
   return out;
 }
 
+// thisUpdate of what `after` goes by for a serial that `before` found: of the list that has it now,
+// or of the one that takes the place of the list that had it. Parts are published on their own, so
+// that the oldest list of all says nothing of when this one changed.
+pki::Time time_of_change(const pki::SerialKey& key, const pki::Generation& before,
+                         const pki::Finding& was, const pki::Generation& after) {
+  const pki::Finding is = after.find(key);
+  if (is.revocation) return after.freshness(is).this_update;
+  const auto same =
+      std::ranges::find(after.lists(), before.lists()[was.list].scope, &pki::IndexedList::scope);
+  if (same == after.lists().end()) return after.this_update();
+  const auto list = static_cast<std::size_t>(same - after.lists().begin());
+  return after.freshness().of(list).this_update;
+}
+
 Record record_of(const pki::Difference& difference, const pki::Generation& before,
                  const pki::Generation& after) {
   Record out{};
+  const pki::Finding was = before.find(difference.key);
   const std::vector<std::uint8_t> serial = difference.key.to_der();
   out.serial_bytes = static_cast<std::uint8_t>(serial.size());
   std::ranges::copy(serial, out.serial.begin());
   out.reason = static_cast<std::uint8_t>(difference.before->reason);
   out.date = seconds(difference.before->date);
-  out.last_seen = seconds(before.this_update());
-  out.until = seconds(after.this_update());
+  out.last_seen = seconds(before.freshness(was).this_update);
+  out.until = seconds(time_of_change(difference.key, before, was, after));
   out.generation = after.number();
   out.checksum = checksum_of(out);
   return out;
@@ -170,7 +185,7 @@ void History::prune(pki::Time oldest) const {
   const MappedFile file(path_);
   const auto view = view_of(file.bytes());
   if (!view) return;
-  // Records ascend by `until`, as generations do.
+  // Records ascend by `until` as generations do, or nearly: parts have times of their own.
   std::size_t old = 0;
   while (old < view->count() && view->at(old).until < seconds(oldest)) ++old;
   if (old == 0 || old < view->count() / 2) return;

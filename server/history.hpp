@@ -19,9 +19,9 @@ namespace server {
 // A serial was listed like this until the list of `until` said otherwise.
 struct PastEntry {
   pki::Revocation revocation;
-  pki::Time last_seen;           // thisUpdate of the last generation that said so
+  pki::Time last_seen;           // thisUpdate of the last list that said so
   pki::Time until;               // thisUpdate of the first that did not
-  std::uint64_t generation = 0;  // that one
+  std::uint64_t generation = 0;  // that one's
 };
 
 class History {

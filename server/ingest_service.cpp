@@ -70,6 +70,7 @@ class Ingest {
   std::unique_ptr<ListFetcher> fetcher_;
 
   std::shared_ptr<const OpenGeneration> in_force_;
+  bool mends_ = false;  // the lists in force are built anew, because their index is damaged
   std::optional<SourceState> state_;
   std::uint64_t next_generation_ = 1;
   std::vector<std::size_t> list_of_;     // by complete list of the set: its number in the index
@@ -146,6 +147,7 @@ bool Ingest::is_unchanged(const ListSet& set) {
     log(Level::error, "index_damaged",
         {{"issuer", issuer_config_.name}, {"error", pki::to_string(sound.error())}});
     in_force_ = nullptr;  // what it says can't be compared with
+    mends_ = true;
     return false;
   }
   order_for_base(set);
@@ -222,19 +224,18 @@ pki::IndexedList Ingest::read_list(const Candidate& candidate, Visit&& visit) {
 // A list that is right by its signature and wrong by its size is somebody's mistake elsewhere.
 void Ingest::check_change(const Candidate& candidate, const pki::IndexedList& list) const {
   constexpr std::uint64_t kTooFewToTell = 1000;
+  constexpr double kShrinkMax = 0.5;
   if (large_change_ == LargeChange::accept || !candidate.before || !in_force_ || list.base) return;
   const std::uint64_t before = in_force_->view.lists()[*candidate.before].entry_count;
-  const std::uint64_t change =
-      std::max(before, list.entry_count) - std::min(before, list.entry_count);
-  if (change <= kTooFewToTell ||
-      static_cast<double>(change) <= issuer_config_.change_limit * static_cast<double>(before)) {
-    return;
-  }
+  const bool grew = list.entry_count > before;
+  const std::uint64_t change = grew ? list.entry_count - before : before - list.entry_count;
+  if (change <= kTooFewToTell || (grew && !issuer_config_.change_limit)) return;
+  const double limit = issuer_config_.change_limit.value_or(kShrinkMax);
+  if (static_cast<double>(change) <= limit * static_cast<double>(before)) return;
   throw HeldBack(fmt::format(
       "{}: CRL number {} has {} entries, the one in force has {}: more than the `change_limit` of "
       "{:.0f} % away; look at it, then ingest with --accept-change",
-      candidate.file.source, list.number.to_string(), list.entry_count, before,
-      issuer_config_.change_limit * 100));
+      candidate.file.source, list.number.to_string(), list.entry_count, before, limit * 100));
 }
 
 pki::IndexDescription Ingest::describe(std::uint64_t generation) const {
@@ -353,7 +354,7 @@ void Ingest::publish(const ListSet& set) {
                            : outcome_.changed);
   };
   const History history(directory_.path());
-  history.append(in_force_ ? &in_force_->view : nullptr, after, count);
+  if (!mends_) history.append(in_force_ ? &in_force_->view : nullptr, after, count);
 
   // The overlay first: a base with an overlay must never be seen without it.
   for (std::optional<Written>* part : {&overlay_, &base_}) {
@@ -393,7 +394,9 @@ void Ingest::ingest_issued() {
   if (issuer_config_.issued.empty()) return;
   const auto get_fetcher = [this]() -> ListFetcher& { return fetcher(); };
   const ListFile file = find_file(issuer_config_.issued, get_fetcher, fetch_progress());
-  if (state_->find(file) == SourceState::kIssued && fs::exists(directory_.issued_path())) return;
+  const fs::path index = directory_.issued_path();
+  const bool is_known = state_->find(file) == SourceState::kIssued && fs::exists(index);
+  if (is_known && open_index(index, Verify::everything)) return;
   progress_.step("issued", static_cast<std::uint64_t>(file.stamp.bytes));
   index_issued_list(file, directory_, config_, issuer_.key_hash(), issuer_.now);
   state_->add(file, SourceState::kIssued);

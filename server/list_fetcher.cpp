@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <future>
 #include <map>
 #include <optional>
@@ -69,7 +70,7 @@ class Batch {
       auto& job = jobs_[url];
       if (job) continue;
       job = std::make_unique<Job>(config, directory, url, heard_[origin_of(url)]);
-      waiting_.emplace(Clock::time_point::min(), job.get());
+      fresh_.push_back(job.get());
     }
   }
 
@@ -92,6 +93,7 @@ class Batch {
     if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
   }
   void start_waiting();
+  Job* next_waiting();
   void take_ended();
   void take_published();
   void end_request(Job& job, CURLcode result);
@@ -107,17 +109,31 @@ class Batch {
   std::map<std::string, Clock::time_point> heard_;  // by origin
   std::set<std::string> silent_;                    // origins
   std::map<std::string, std::unique_ptr<Job>> jobs_;
-  std::multimap<Clock::time_point, Job*> waiting_;  // by when they may start
+  std::deque<Job*> fresh_;                        // not begun
+  std::multimap<Clock::time_point, Job*> again_;  // by when they may be tried again
   std::vector<Job*> publishing_;
   std::size_t active_ = 0;  // transferring or publishing
   std::size_t done_ = 0;
   std::mt19937_64 random_{std::random_device{}()};
 };
 
+// What was begun first: so a server that stays silent is found out by its first lists.
+Job* Batch::next_waiting() {
+  if (!again_.empty() && again_.begin()->first <= Clock::now()) {
+    return again_.extract(again_.begin()).mapped();
+  }
+  if (fresh_.empty()) return nullptr;
+  Job* const job = fresh_.front();
+  fresh_.pop_front();
+  return job;
+}
+
 void Batch::start_waiting() {
   const std::size_t places = std::max(1U, config_.parallel);
-  while (active_ < places && !waiting_.empty() && waiting_.begin()->first <= Clock::now()) {
-    Job& job = *waiting_.extract(waiting_.begin()).mapped();
+  while (active_ < places) {
+    Job* const next = next_waiting();
+    if (next == nullptr) return;
+    Job& job = *next;
     if (silent_.contains(origin_of(job.url))) {
       give_up(job, FetchError("fetch_connect",
                               fmt::format("cannot fetch {}: its server did not answer when asked "
@@ -194,7 +210,7 @@ void Batch::failed(Job& job, const Fault& fault) {
     if (const auto pause = job.transfer.pause(random_)) {
       log(Level::warning, "fetch_again",
           {{"url", shown_url(job.url)}, {"error", why}, {"pause_ms", pause->count()}});
-      waiting_.emplace(Clock::now() + *pause, &job);
+      again_.emplace(Clock::now() + *pause, &job);
       return;
     }
     why += "; its time limit leaves no other attempt";
@@ -229,9 +245,9 @@ void Batch::report(const ListFetcher::Progress& progress) const {
 
 void Batch::wait() {
   auto longest = kProgressEvery;
-  if (!waiting_.empty() && active_ < config_.parallel) {
+  if (!again_.empty() && active_ < config_.parallel) {
     const auto until =
-        std::chrono::ceil<std::chrono::milliseconds>(waiting_.begin()->first - Clock::now());
+        std::chrono::ceil<std::chrono::milliseconds>(again_.begin()->first - Clock::now());
     longest = std::clamp(until, std::chrono::milliseconds(0), longest);
   }
   check(curl_multi_poll(multi_, nullptr, 0, static_cast<int>(longest.count()), nullptr));

@@ -11,11 +11,13 @@ namespace server {
 
 namespace {
 
+bool is_part(const Candidate& candidate) {
+  return candidate.list.scope != pki::ScopeId{};
+}
+
 // A list by what people know of it: the file, and the part of the certificates that it covers.
 std::string name_of(const Candidate& candidate) {
-  if (candidate.scope_text.empty() || !candidate.has_distribution_point) {
-    return candidate.file.source;
-  }
+  if (candidate.scope_text.empty() || !is_part(candidate)) return candidate.file.source;
   return fmt::format("{} ({})", candidate.file.source, candidate.scope_text);
 }
 
@@ -33,12 +35,13 @@ ListSet::ListSet(const IssuerConfig& config, const CrlIssuer& issuer, const List
     : config_(config), issuer_(issuer), in_force_(in_force), state_(state) {
   for (const ListFile& file : files.complete) {
     complete_.push_back(look_at(file, pki::CrlKind::complete));
+    check_current(complete_.back());
   }
   std::vector<Candidate> deltas;
   for (const ListFile& file : files.deltas) deltas.push_back(look_at(file, pki::CrlKind::delta));
   check_partitions();
   check_missing();
-  attach_deltas(std::move(deltas));
+  attach_deltas(deltas);
   check_effective();
   for (Candidate& candidate : complete_) check_identity(candidate);
   for (Delta& delta : deltas_) check_identity(delta.candidate);
@@ -55,11 +58,6 @@ Candidate ListSet::look_at(const ListFile& file, pki::CrlKind kind) const {
     out.list = in_force_->lists()[*known];
     out.before = known;
     out.in_force = true;
-    if (out.list.next_update <= issuer_.now) {
-      throw Refused("expired", fmt::format("{}: the list ended: nextUpdate is {}, and it is {} now",
-                                           file.source, pki::to_string(out.list.next_update),
-                                           pki::to_string(issuer_.now)));
-    }
     return out;
   }
   const CrlFile head(file, issuer_, kind, CrlFile::Need::head);
@@ -70,9 +68,16 @@ Candidate ListSet::look_at(const ListFile& file, pki::CrlKind kind) const {
   out.list.scope = crl.scope.id();
   out.list.base = crl.base;
   out.scope_text = pki::to_string(crl.scope);
-  out.has_distribution_point = !crl.scope.distribution_point.empty();
   compare(out);
   return out;
+}
+
+void ListSet::check_current(const Candidate& candidate) const {
+  if (issuer_.now < candidate.list.next_update) return;
+  throw Refused(
+      "expired",
+      fmt::format("{}: the list ended: nextUpdate is {}, and it is {} now", name_of(candidate),
+                  pki::to_string(candidate.list.next_update), pki::to_string(issuer_.now)));
 }
 
 // RFC 5280 5.2.3: numbers rise with each list of an issuer and scope.
@@ -136,8 +141,7 @@ void ListSet::check_partitions() const {
                                                     complete_.size(), config_.partitions));
   }
   // Whoever names one part and forgets the others would have "good" said of revoked certificates.
-  if (complete_.size() == 1 && complete_.front().has_distribution_point &&
-      config_.partitions != 1) {
+  if (complete_.size() == 1 && is_part(complete_.front()) && config_.partitions != 1) {
     throw Refused("partitions_missing",
                   fmt::format("{} is only a part of the issuer's lists; name all of them under "
                               "`crl`, or say `partitions = 1` if there are no others",
@@ -165,9 +169,9 @@ void ListSet::check_missing() const {
 
 // RFC 5280 5.2.4: a delta applies to a complete list of its scope whose number is at least that of
 // its base and lower than its own.
-void ListSet::attach_deltas(std::vector<Candidate> deltas) {
+void ListSet::attach_deltas(const std::vector<Candidate>& deltas) {
   std::map<pki::ScopeId, const Candidate*> seen;
-  for (Candidate& delta : deltas) {
+  for (const Candidate& delta : deltas) {
     const auto [other, is_new] = seen.try_emplace(delta.list.scope, &delta);
     if (!is_new) {
       throw Refused("scope_twice", fmt::format("{} and {} are deltas for the same certificates",
@@ -188,6 +192,7 @@ void ListSet::attach_deltas(std::vector<Candidate> deltas) {
            {"complete", complete->list.number.to_string()}});
       continue;
     }
+    check_current(delta);  // only now: one that is superseded may be as old as it likes
     if (*delta.list.base > complete->list.number) {
       throw Refused("delta_base",
                     fmt::format("{}: this delta builds on list {}, but {} is number {}; fetch the "
@@ -196,7 +201,7 @@ void ListSet::attach_deltas(std::vector<Candidate> deltas) {
                                 complete->list.number.to_string()));
     }
     const auto at = static_cast<std::size_t>(complete - complete_.begin());
-    deltas_.push_back({std::move(delta), at});
+    deltas_.push_back({delta, at});
   }
 }
 

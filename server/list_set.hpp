@@ -15,9 +15,8 @@ namespace server {
 // One list, known by its head. Nothing of it is verified yet, unless it is in force.
 struct Candidate {
   ListFile file;
-  pki::IndexedList list;   // if it is in force; else only what the head says
-  std::string scope_text;  // for people; empty if it is in force
-  bool has_distribution_point = false;
+  pki::IndexedList list;              // if it is in force; else only what the head says
+  std::string scope_text;             // for people; empty if it is in force
   std::optional<std::size_t> before;  // the list in force of this scope and kind
   bool in_force = false;              // it is that very list
 };
@@ -43,11 +42,12 @@ class ListSet {
 
  private:
   [[nodiscard]] Candidate look_at(const ListFile& file, pki::CrlKind kind) const;
+  void check_current(const Candidate& candidate) const;
   void compare(Candidate& candidate) const;
   void check_identity(Candidate& candidate) const;
   void check_partitions() const;
   void check_missing() const;
-  void attach_deltas(std::vector<Candidate> deltas);
+  void attach_deltas(const std::vector<Candidate>& deltas);
   void check_effective() const;
 
   const IssuerConfig& config_;

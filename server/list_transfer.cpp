@@ -8,6 +8,7 @@
 #include <charconv>
 #include <new>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "server/version.hpp"
@@ -251,7 +252,11 @@ Transfer::Outcome Transfer::judge(CURLcode result) {
   const bool answered = status_ != 0 && !brings_list();
   if (answered) refuse_status();
   if (result != CURLE_OK) {
-    const std::string why = error_text_[0] != 0 ? error_text_ : curl_easy_strerror(result);
+    std::string why = error_text_[0] != 0 ? error_text_ : curl_easy_strerror(result);
+    const long error = info<long>(CURLINFO_OS_ERRNO);
+    if (result == CURLE_COULDNT_CONNECT && error != 0) {
+      why = fmt::format("{} ({})", why, std::generic_category().message(static_cast<int>(error)));
+    }
     throw fault_of(result, why, info<double>(CURLINFO_CONNECT_TIME) > 0);
   }
   take_head();  // which came without a body

@@ -20,16 +20,6 @@ std::size_t count_deltas(const std::vector<pki::IndexedList>& lists) {
       lists, [](const pki::IndexedList& list) { return list.base.has_value(); }));
 }
 
-// Deltas that are past their nextUpdate while the complete list is not past its.
-std::size_t count_overdue(const pki::Generation& generation, pki::Time now) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < generation.lists().size(); ++i) {
-    const pki::Freshness& scope = generation.freshness().of(i);
-    if (generation.lists()[i].base && scope.next_update <= now && now < scope.end) ++count;
-  }
-  return count;
-}
-
 // What the dates of the lists forbid; empty if they forbid nothing.
 std::string date_fault(const pki::Generation& generation, pki::Time now,
                        std::chrono::seconds clock_skew) {
@@ -78,7 +68,7 @@ void describe_lists(MetricsText& text, const MetricsText::Labels& labels,
   text.gauge("tashika_crl_deltas", "Deltas in force.", labels, number(deltas));
   text.gauge("tashika_crl_delta_overdue",
              "Deltas past their nextUpdate, whose complete list is still in force.", labels,
-             number(count_overdue(generation, now)));
+             number(generation.freshness().overdue(now)));
   text.gauge("tashika_index_generation", "Generation of the index in force.", labels,
              number(generation.number()));
   text.gauge("tashika_index_bytes", "Size of the index in force, base and overlay.", labels,

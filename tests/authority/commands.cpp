@@ -187,6 +187,12 @@ void add_crl_command(CLI::App& program, Instant now) {
   add_choice(*command, "--reasons", list.reasons, kReasonMixes,
              "Mix of revocation reasons (default jpki)");
   command->add_option("--number", list.number, "CRLNumber, decimal (default 1)")->type_name("N");
+  command->add_option("--base-number", list.base_number, "Makes it a delta to the list of number N")
+      ->type_name("N");
+  command
+      ->add_option("--distribution-point", list.distribution_point,
+                   "Makes it a partition, for the distribution point of this common name")
+      ->type_name("NAME");
   command->add_option("--this-update", arguments->this_update, "Default the clock")
       ->type_name("RFC3339");
   command->add_option("--next-update", arguments->next_update, "Default 7 days after this update")

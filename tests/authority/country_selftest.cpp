@@ -334,6 +334,12 @@ TEST_CASE("country: the first dozen people are awkward, each in one way", "[coun
     CHECK(certificate["serial"].get<std::string>().size() == 40);
   }
   CHECK(text(12, "birthdate") == "000000000");
+  for (std::uint32_t id = 1; id <= 12; ++id) {
+    INFO(id);
+    const std::string before = text(id, "name");
+    country->event({{"person", id}, {"kind", "marriage"}});
+    CHECK(text(id, "name") != before);
+  }
 }
 
 TEST_CASE("country: no two municipalities share both names", "[country]") {

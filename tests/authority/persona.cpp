@@ -24,6 +24,7 @@ constexpr std::array<Word, 10> kHouses{"メゾン", "コーポ",   "ハイツ", 
                                        "サン",   "ロイヤル", "第一",   "第二",     "リバーサイド"};
 constexpr std::array<Word, 10> kWideDigits{"０", "１", "２", "３", "４",
                                            "５", "６", "７", "８", "９"};
+constexpr std::size_t kWatanabe = 5;  // 辺 stands in for one of its many shapes
 constexpr Word kWideSpace = "　";
 
 std::string wide(std::uint64_t number) {
@@ -74,7 +75,6 @@ std::string surname_of(const Persona& persona) {
   switch (persona.trait) {
     case Trait::surrogate_pair: return "\U00020BB7田";        // 𠮷, not 吉
     case Trait::variation_selector: return "葛\U000E0100城";  // one of the glyphs of 葛
-    case Trait::substitute_characters: return "渡辺";         // for one of the many shapes of 辺
     default: return std::string(kSurnames[persona.surname]);
   }
 }
@@ -102,6 +102,7 @@ Persona make_persona(std::uint32_t id, Dice& dice) {
   } else if (awkward) {
     persona.trait = static_cast<Trait>(which);
   }
+  if (persona.trait == Trait::substitute_characters) persona.surname = kWatanabe;
   if (persona.trait == Trait::former_surname) {
     persona.former_surname = (persona.surname + 1) % kSurnames.size();
   }
@@ -122,7 +123,7 @@ void marry(Persona& persona, Dice& dice) {
 
 void write_name(FourItems& items, const Persona& persona) {
   if (persona.trait == Trait::foreigner) {
-    items.name = joined({"NGUYEN THI ANH ", wide(1 + persona.given), "（グエン　アン）"});
+    items.name = joined({"NGUYEN THI ANH（", kSurnames[persona.surname], "　アン）"});
     if (persona.former_surname)
       items.name += joined({"［", kSurnames[*persona.former_surname], "］"});
     items.name_map = plain_map(items.name);
@@ -134,7 +135,9 @@ void write_name(FourItems& items, const Persona& persona) {
   items.name += kWideSpace;
   items.name += persona.female ? kFemaleNames[persona.given] : kMaleNames[persona.given];
   items.name_map = plain_map(items.name);
-  if (persona.trait == Trait::substitute_characters) mark(items.name_map, 1);
+  if (persona.trait == Trait::substitute_characters) {
+    mark(items.name_map, count_characters(kSurnames[persona.surname]) - 1);
+  }
   if (persona.trait == Trait::map_of_other_length) items.name_map += "0000";
 }
 

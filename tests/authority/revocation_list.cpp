@@ -1,5 +1,7 @@
 #include "authority/revocation_list.hpp"
 
+#include <memory>
+
 #include "authority/certificates.hpp"
 #include "authority/der_emitter.hpp"
 #include "authority/failure.hpp"
@@ -29,11 +31,38 @@ Octets parse_crl_number(const std::string& text) {
   return magnitude;
 }
 
-// crlExtensions [0]: authorityKeyIdentifier and cRLNumber, neither critical.
-Octets list_extensions(X509* ca, const std::string& number) {
+// The Name of a distribution point of our own: "…, OU=CRL Distribution Points, CN=<common name>".
+Octets point_name(const std::string& common_name) {
+  const std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>> name(X509_NAME_new());
+  const auto add = [&name](const char* type, const std::string& value) {
+    const auto* octets = reinterpret_cast<const unsigned char*>(value.data());
+    require(X509_NAME_add_entry_by_txt(name.get(), type, MBSTRING_UTF8, octets,
+                                       static_cast<int>(value.size()), -1, 0) == 1,
+            "naming a distribution point");
+  };
+  add("C", "JP");
+  add("O", "Tashika Test");
+  add("OU", "CRL Distribution Points");
+  add("CN", common_name);
+  unsigned char* encoded = nullptr;
+  const int size = i2d_X509_NAME(name.get(), &encoded);
+  require(size > 0, "encoding the name of a distribution point");
+  Octets octets(encoded, encoded + size);
+  OPENSSL_free(encoded);
+  return octets;
+}
+
+// crlExtensions [0]: authorityKeyIdentifier, cRLNumber, and what makes a delta or a partition.
+Octets list_extensions(X509* ca, const RevocationListOptions& options) {
+  const bool is_delta = !options.base_number.empty();
+  const bool is_partition = !options.distribution_point.empty();
   return element(
       kContext0,
-      {element(kSequence, {authority_key_identifier(ca), list_number(parse_crl_number(number))})});
+      {element(kSequence,
+               {authority_key_identifier(ca), list_number(parse_crl_number(options.number)),
+                is_delta ? delta_indicator(parse_crl_number(options.base_number)) : Octets{},
+                is_partition ? issuing_distribution_point(point_name(options.distribution_point))
+                             : Octets{}})});
 }
 
 std::uint64_t entries_bytes(const SerialSet& set, const EntryEncoder& encoder) {
@@ -87,7 +116,7 @@ RevocationListSummary write_revocation_list(const RevocationListOptions& options
       concatenate({kVersion2, scheme.algorithm_identifier, issuer_name(ca.get()),
                    time_element(options.this_update), time_element(options.next_update),
                    set.count() == 0 ? Octets{} : header(kSequence, list_bytes)});
-  const Octets after_entries = list_extensions(ca.get(), options.number);
+  const Octets after_entries = list_extensions(ca.get(), options);
   const std::uint64_t tbs_content = before_entries.size() + list_bytes + after_entries.size();
   const Octets tbs_header = header(kSequence, tbs_content);
   constexpr std::uint8_t kNoUnusedBits[] = {0x00};

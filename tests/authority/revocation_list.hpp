@@ -19,7 +19,9 @@ struct RevocationListOptions {
   SerialSetOptions serials;
   Order order = Order::shuffled;
   ReasonMix reasons = ReasonMix::jpki;
-  std::string number = "1";  // CRLNumber, decimal, at most 20 octets
+  std::string number = "1";        // CRLNumber, decimal, at most 20 octets
+  std::string base_number;         // of a delta (RFC 5280 5.2.4); empty: a complete list
+  std::string distribution_point;  // the common name of the one it is for; empty: for all
   Instant this_update = 0;
   Instant next_update = 0;
   Instant revoked_before = 0;  // generated entries were revoked in the five years before

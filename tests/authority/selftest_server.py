@@ -208,7 +208,8 @@ def test_a_persons_certificate_names_the_list_it_stands_on(standin):
 def test_lists_say_what_the_books_say_day_after_day(tmp_path_factory):
     """Complete lists, partitions, and deltas over their base, at many moments; two base ages."""
     for base_age in (0, 2):
-        standin = Standin(tmp_path_factory.mktemp("days"), "--seed", "11", "--pace", "30", "--base-age", str(base_age))
+        standin = Standin(tmp_path_factory.mktemp("days"), "--seed", "11", "--pace", "30", "--base-age", str(base_age),
+                          people=120)
         try:
             check_days(standin, base_age)
         finally:
@@ -219,8 +220,14 @@ def check_days(standin, base_age):
     complete = {}  # (authority, file): {number: entries}
     newest = {}  # (authority, file): number
     seen = set()
+    # The first dozen live by hand: they lose phones and find them again, a day later or between two lists.
+    *losers, scatterbrain = [row["person"] for row in standin.books(PHONE) if row["person"] <= 12]
     for step in range(16):
-        now = standin.advance(seconds=[86400, 900, 20700, 300][step % 4] if step else 0)
+        now = standin.advance(seconds=[86400, 900, 20700, 1000][step % 4] if step else 0)
+        for person, kind in {1: [(losers[step // 4 - 1], "phone_found")] if step > 4 else [],
+                             2: [(losers[step // 4], "phone_lost")],
+                             3: [(scatterbrain, "phone_lost"), (scatterbrain, "phone_found")] if step < 4 else []}.get(step % 4, []):
+            standin.control("event", {"person": person, "kind": kind})
         midnight = now.replace(hour=0, minute=0, second=0)
         quarter = now - datetime.timedelta(seconds=(now - midnight).seconds % 900)
         for name in (RSA, PHONE, "phone-signing-g3"):

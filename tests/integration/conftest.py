@@ -9,6 +9,7 @@ from support import crl
 from support.crl import Entry
 from support.pki import DAY, HOUR, MINUTE, NOW, Authority
 from support.program import PROGRAM, Installation, Issuer, seconds
+from support.publisher import Publisher
 
 SERIALS_AT_THE_EDGES = [0, -1, -128, 1, 127, 2**63, 2**64 - 1, 2**64 + 1, 2**159 - 1, -(2**159)]
 
@@ -100,6 +101,15 @@ def small(tmp_path, pki):
         if publish:
             made.publish("p256", crl.make(pki.ca.p256, entries, number, next_update=next_update, this_update=this_update))
         return made
+    return make
+
+
+@pytest.fixture
+def publisher(tmp_path, pki):
+    """Makes publishers for the p256 issuer, each in a directory of its own: publisher(crl=["lists"], partitions=3)."""
+    def make(directory="lists-and-index", index_options=None, fetch=None, **options):
+        return Publisher(tmp_path / directory, pki.ca.p256, pki.responders["p256"].as_responder(), options,
+                         index_options=index_options, fetch=fetch)
     return make
 
 

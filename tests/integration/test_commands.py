@@ -97,8 +97,9 @@ def test_index_lookup_tells_status_time_and_reason(indexes):
 
 def test_index_diff_tells_what_came_went_and_changed(indexes):
     tree = document("index", "diff", *indexes)
-    assert {kind: [int(one["serial"], 16) for one in tree[kind]] for kind in ("added", "removed", "changed")} == {
-        "added": [4], "removed": [1], "changed": [2]}
+    assert {(one["kind"], int(one["serial"], 16)) for one in tree["differences"]} == {
+        ("added", 4), ("removed", 1), ("changed", 2)}
+    assert {kind: counts["total"] for kind, counts in tree["summary"].items()} == {"added": 1, "removed": 1, "changed": 1}
     text = output("index", "diff", *indexes)
     assert re.search("added", text) and re.search("removed", text) and re.search("changed", text)
 

@@ -13,10 +13,9 @@ from support import crl
 from support.crl import Entry
 from support.messages import cert_id, request
 from support.pki import MINUTE, NOW
-from support.program import PROGRAM, Installation, Issuer, lookup, said, seconds, tashika, wait_until
+from support.program import KILLS, Installation, Issuer, lookup, said, seconds, tashika, wait_until
 
 OLD, NEW = 0xA, 0xB
-KILLS = 20
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +111,7 @@ def test_a_killed_ingest_leaves_the_old_or_the_new_generation_whole(published, b
     for _ in range(KILLS):
         shutil.rmtree(published.index)
         shutil.copytree(kept, published.index)
-        process = subprocess.Popen([PROGRAM, "ingest", "--config", str(published.config)], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        process = published.start_ingest()
         time.sleep(moments.uniform(0, whole * 1.1))
         process.kill()
         process.wait()
@@ -129,9 +127,8 @@ def test_a_killed_ingest_leaves_the_old_or_the_new_generation_whole(published, b
 
 def test_two_ingests_at_once_publish_once(published, big_list):
     published.provide("p256", big_list)
-    both = [subprocess.Popen([PROGRAM, "ingest", "--config", str(published.config)], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True) for _ in range(2)]
-    texts = [process.communicate(timeout=seconds(60))[0] for process in both]
+    both = [published.start_ingest(output=subprocess.PIPE, text=True) for _ in range(2)]
+    texts = ["".join(process.communicate(timeout=seconds(60))) for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
     assert len(published.generations("p256")) == 2
     assert statuses(published) == ["unlisted", "revoked"]

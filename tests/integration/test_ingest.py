@@ -137,7 +137,7 @@ REFUSED = {
                           ["crl.?number", "critical"]),
     "a number of 21 octets": (lambda pki: newer(pki, number=2**160), ["crl.?number"]),
     "a delta": (lambda pki: newer(pki, extensions=der.extension(crl.DELTA, der.integer(10), True)), ["delta"]),
-    "a partition": (lambda pki: newer(pki, extensions=partition(USER_CERTIFICATES_ONLY)), ["partition|distribution.?point"]),
+    "a partition": (lambda pki: newer(pki, extensions=partition(USER_CERTIFICATES_ONLY)), ["only a part", "partitions = 1"]),
     "an indirect list": (lambda pki: newer(pki, extensions=partition(INDIRECT)), ["indirect"]),
     "an entry of another issuer": (lambda pki: newer(pki, entries=[Entry(7, extensions=CERTIFICATE_ISSUER)]),
                                    ["indirect|certificate.?issuer", WHY]),

@@ -16,6 +16,7 @@ from .messages import Answer, cert_id, request
 REPOSITORY = Path(__file__).resolve().parents[3]
 PROGRAM = os.path.abspath(os.environ.get("TASHIKA", REPOSITORY / "build/release/server/tashika"))
 FACTOR = float(os.environ.get("TASHIKA_TIMEOUT_FACTOR", "1"))
+KILLS = 200 if os.environ.get("TASHIKA_LONG") == "1" else 20  # how often a test ends something by SIGKILL
 
 
 def seconds(number):
@@ -80,19 +81,21 @@ class Issuer:
 
 
 def toml_lines(table):
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items() if value is not None)
 
 
 class Installation:
     """A directory with tashika.toml, the lists to take in (<issuer>.crl) and the index."""
 
-    def __init__(self, directory, issuers, ocsp=None, index=None):
+    def __init__(self, directory, issuers, ocsp=None, index=None, index_options=None, fetch=None, ports=None):
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self.config = directory, directory / "tashika.toml"
         self.index = index or directory / "index"
-        self.ocsp_port, self.ops_port = free_port(), free_port()
+        self.ocsp_port, self.ops_port = ports or (free_port(), free_port())
         ocsp = {"listen": f"127.0.0.1:{self.ocsp_port}", "access": "open", "threads": 2, **(ocsp or {})}
-        self.config.write_text("[index]\n" + toml_lines({"directory": str(self.index) if index else "index"})
+        self.config.write_text("[index]\n" + toml_lines({"directory": str(self.index) if index else "index",
+                                                         **(index_options or {})})
+                               + ("[fetch]\n" + toml_lines(fetch) if fetch else "")
                                + "".join(issuer.toml() for issuer in issuers)
                                + "[ocsp]\n" + toml_lines(ocsp)
                                + "[ops]\n" + toml_lines({"listen": f"127.0.0.1:{self.ops_port}"}))
@@ -104,10 +107,10 @@ class Installation:
     def ingest(self, *arguments, **options):
         return tashika("ingest", "--config", self.config, *arguments, **options)
 
-    def start_ingest(self):
+    def start_ingest(self, *arguments, output=subprocess.DEVNULL, **options):
         """An ingest that goes on while the test does something else."""
-        return subprocess.Popen([PROGRAM, "ingest", "--config", str(self.config)], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen([PROGRAM, "ingest", "--config", str(self.config), *arguments], stdin=subprocess.DEVNULL,
+                                stdout=output, stderr=output, **options)
 
     def publish(self, name, list_bytes):
         self.provide(name, list_bytes)
