@@ -10,6 +10,7 @@
 // and reason; std::lower_bound is given the key ready-made, and says where it is. Each kind of
 // question is asked twice: all at once, so that the processor may overlap them, and each only when
 // the one before is answered.
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -148,17 +149,39 @@ void write_index(const std::vector<Key>& keys, const std::filesystem::path& dire
   if (!written || written->entry_count != keys.size()) fail("the index was not written");
 }
 
+// One random read of the mapped file, each when the one before is answered: what a lookup can't do
+// without. In nanoseconds.
+double one_read_ns(pki::Bytes file, std::uint64_t queries) {
+  const auto* words = reinterpret_cast<const std::uint64_t*>(file.data());
+  const std::uint64_t count = file.size() / sizeof(std::uint64_t);
+  std::uint64_t state = 88172645463325252ULL;
+  std::uint64_t seen = 0;
+  const auto started = std::chrono::steady_clock::now();
+  for (std::uint64_t i = 0; i < queries; ++i) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;  // xorshift
+    seen = words[(state + (seen & 1)) % count];
+    state += seen & 1;
+  }
+  const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - started;
+  if (seen == state) std::fputs(" ", stderr);  // so that the reads count
+  return taken.count() / static_cast<double>(queries);
+}
+
 template <class Set>
 void run(const Options& options) {
   const auto keys = Set::keys(options.entries, options.seed);
   FileStorage file(options.directory);
   write_index(keys, options.directory, file);
-  const auto index = pki::Index::open(file.read_back());
+  const pki::Bytes mapped = file.read_back();
+  const auto index = pki::Index::open(mapped);
   if (!index) fail(pki::to_string(index.error()).c_str());
   file.expect_random();
-  std::printf("{\"keys\": \"%s\", \"entries\": %llu, \"bytes_an_entry\": %.3f, \"results\": [",
-              Set::kName, static_cast<unsigned long long>(keys.size()),
-              static_cast<double>(index->file_bytes()) / static_cast<double>(keys.size()));
+  std::printf(
+      "{\"keys\": \"%s\", \"entries\": %llu, \"bytes_an_entry\": %.3f, "
+      "\"one_read_ns\": %.0f, \"results\": [",
+      Set::kName, static_cast<unsigned long long>(keys.size()),
+      static_cast<double>(index->file_bytes()) / static_cast<double>(keys.size()),
+      one_read_ns(mapped, options.queries));
   const char* separator = "\n  ";
   for (const Kind kind : {Kind::hit, Kind::miss}) {
     const auto questions = make_questions<Set>(keys, kind, options.queries, options.seed);

@@ -48,7 +48,7 @@ std::optional<Index::Place> Index::locate(const SerialKey& key) const {
   std::uint64_t low = std::min<std::uint64_t>(group->fence[place.bucket], high);
   if (low == high) return std::nullopt;
   // Keys are spread evenly, so how far into its bucket a key belongs tells where it is, give or
-  // take two. All that a hit will read is asked for now: it waits for one miss of the cache, not
+  // take four. All that a hit will read is asked for now: it waits for one miss of the cache, not
   // for three.
   std::uint64_t at = low + scale(place.fraction, high - low);
   if (group->times != nullptr) {
@@ -57,7 +57,7 @@ std::optional<Index::Place> Index::locate(const SerialKey& key) const {
   }
   if (group->tail_bytes > 0) __builtin_prefetch(group->tails + at * group->tail_bytes);
   if (group->lists != nullptr) __builtin_prefetch(group->lists + at);
-  constexpr std::uint64_t kWalkMax = 128;  // only contrived keys fill a bucket so
+  constexpr std::uint64_t kWalkMax = 512;  // only contrived keys fill a bucket so
   while (high - low > kWalkMax) {
     const std::uint64_t middle = low + (high - low) / 2;
     (group->before(middle, key) ? low : high) = middle + 1;

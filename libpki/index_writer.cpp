@@ -161,7 +161,7 @@ std::uint64_t IndexWriter::Sorter::sort(std::uint64_t bucket_count, unsigned ski
                                         std::size_t tail_bytes) {
   // One counting pass puts every entry almost into its place: the keys are spread evenly. Several
   // of the buckets here make one of the fence.
-  constexpr std::uint64_t kParts = 4;
+  constexpr std::uint64_t kParts = 16;
   const std::uint64_t parts = bucket_count * kParts;
   const auto part_of = [&](std::uint64_t lead) { return bucket_of(lead << skip, parts); };
   starts_.assign(parts + 1, 0);

@@ -41,6 +41,7 @@ ListSet::ListSet(const IssuerConfig& config, const CrlIssuer& issuer, const List
   for (const ListFile& file : files.deltas) deltas.push_back(look_at(file, pki::CrlKind::delta));
   check_partitions();
   check_missing();
+  check_rearranged();
   attach_deltas(deltas);
   check_effective();
   for (Candidate& candidate : complete_) check_identity(candidate);
@@ -164,6 +165,24 @@ void ListSet::check_missing() const {
                     "it was given up, say `partitions = {}`",
                     list.number.to_string(), pki::to_string(list.this_update),
                     pki::to_hex(list.scope).substr(0, 16), complete_.size()));
+  }
+}
+
+// Where lists are divided in another way than before, or one part takes the place of another, there
+// are no numbers to compare. The dates must not go back all the same.
+void ListSet::check_rearranged() const {
+  if (in_force_ == nullptr) return;
+  const bool all_there = std::ranges::all_of(in_force_->lists(), [&](const pki::IndexedList& list) {
+    return list.base || std::ranges::any_of(complete_, [&](const Candidate& candidate) {
+             return candidate.list.scope == list.scope;
+           });
+  });
+  if (all_there) return;
+  for (const Candidate& candidate : complete_) {
+    if (candidate.before || candidate.list.this_update >= in_force_->this_update()) continue;
+    refuse_order(candidate, pki::Errc::this_update_decreased, "thisUpdate",
+                 pki::to_string(candidate.list.this_update),
+                 pki::to_string(in_force_->this_update()));
   }
 }
 

@@ -47,6 +47,7 @@ class ListSet {
   void check_identity(Candidate& candidate) const;
   void check_partitions() const;
   void check_missing() const;
+  void check_rearranged() const;
   void attach_deltas(const std::vector<Candidate>& deltas);
   void check_effective() const;
 

@@ -7,11 +7,12 @@ from cryptography import x509
 from support.crl import Entry
 from support.lists import complete, delta
 from support.pki import MINUTE, NOW, Authority
-from support.program import PROGRAM, free_port, said, seconds, wait_until
+from support.program import PROGRAM, duration, free_port, said, seconds, wait_until
 from support.webserver import WebServer
 
 LATER = NOW - 30 * MINUTE
-QUICK = {"attempts": 2, "backoff": "10ms", "connect_timeout": "5s", "stall_timeout": "2s", "timeout": "6s"}
+QUICK = {"attempts": 2, "backoff": "10ms", "connect_timeout": duration(5), "stall_timeout": duration(2),
+         "timeout": duration(6)}
 
 
 @pytest.fixture

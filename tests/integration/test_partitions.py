@@ -184,6 +184,33 @@ def test_a_new_part_is_welcome(ten, pki):
     assert ten.statuses(0xABC, 0xDEF) == ["unlisted", "revoked keyCompromise"]
 
 
+DIVISIONS = {
+    "all": [None], "three places": PLACES[:3], "other places": PLACES[3:6], "users and authorities": [USERS, AUTHORITIES],
+}
+
+
+@pytest.mark.parametrize("before, after", [("all", "three places"), ("three places", "all"), ("all", "users and authorities"),
+                                           ("three places", "other places")])
+def test_another_division_must_not_be_older(publisher, pki, before, after):
+    made = publisher(crl=["lists"], partitions=len(DIVISIONS[before]))
+
+    def put(division, number, published):
+        for path in (made.directory / "lists").glob("*.crl"):
+            path.unlink()
+        for place, part in enumerate(DIVISIONS[division]):
+            entries = [Entry(5)] if place == 0 and division == before else []
+            made.put(f"lists/{place}.crl", complete(pki.ca.p256, entries, number, part, published))
+        made.configure(partitions=len(DIVISIONS[division]))
+
+    put(before, 7, LATER)
+    made.publish()
+    put(after, 8, LATER - MINUTE)
+    made.refuse(r"lists/0\.crl", "thisUpdate")
+    put(after, 1, LATER + MINUTE)
+    made.publish()
+    assert made.statuses(5) == ["unlisted"]
+
+
 # --- all or nothing -------------------------------------------------------------------------------------------------
 
 BROKEN = {

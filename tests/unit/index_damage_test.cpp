@@ -215,13 +215,14 @@ TEST_CASE("index: keys out of order and fences that lie are refused", "[index]")
 }
 
 TEST_CASE("index: a key in another bucket than its own is refused", "[index]") {
+  constexpr std::uint32_t kEntries = pki::index_format::kEntriesPerBucket * 2;
   std::vector<Listed> entries;
-  for (std::uint64_t i = 0; i < 10; ++i) entries.push_back({serial_of(i), at(2026, 1, 1)});
-  Octets file = build_index(entries).file;  // ten entries, two buckets
+  for (std::uint64_t i = 0; i < kEntries; ++i) entries.push_back({serial_of(i), at(2026, 1, 1)});
+  Octets file = build_index(entries).file;
   const std::size_t fences = section_at(file, 0, fence);
   REQUIRE(read_at<GroupRecord>(file, group_record_at(0)).bucket_count == 2);
   const auto middle = read_at<std::uint32_t>(file, fences + 4);
-  for (std::uint32_t lie = 0; lie <= 10; ++lie) {
+  for (std::uint32_t lie = 0; lie <= kEntries; ++lie) {
     write_at(file, fences + 4, lie);
     seal(file);
     CAPTURE(lie, middle);
