@@ -15,7 +15,7 @@ namespace pki::index_format {
 
 inline constexpr std::array<std::uint8_t, 8> kMagic = {0x89, 'T', 'A', 'S', 'H', 'I', 'K', 'A'};
 inline constexpr std::uint32_t kVersion = 2;
-inline constexpr std::uint64_t kAlignment = 64;        // of every section
+inline constexpr std::uint64_t kAlignment = 64;         // of every section
 inline constexpr std::uint64_t kEntriesPerBucket = 64;  // on average; what the writer aims at
 inline constexpr std::uint64_t kGroupEntriesMax = 0xFFFFFFFE;
 inline constexpr std::uint32_t kListCountMax = 1U << 16;  // an entry names its list in 2 bytes

@@ -3,14 +3,14 @@
 namespace pki {
 
 OverlayBuilder::OverlayBuilder(const Index& base, std::size_t lists)
-    : base_(base), replaced_(lists, false), has_shared_(base.has_shared_serials()) {}
+    : base_(base), replaced_(lists, false) {}
 
 void OverlayBuilder::add(const CrlEntry& entry, std::size_t list) {
   const Revocation revocation{entry.revocation_date, entry.reason};
   const auto [place, is_new] = said_.try_emplace(
       SerialKey::from_der(entry.serial), Said{revocation, static_cast<std::uint16_t>(list), false});
   if (is_new) return;
-  has_shared_ = has_shared_ || place->second.list != list;
+  if (place->second.list != list) shared_ = place->first;
   place->second.revocation = join(*place->second.revocation, revocation);
 }
 
@@ -20,7 +20,7 @@ void OverlayBuilder::add_delta(const CrlEntry& entry, std::size_t list) {
       said_.try_emplace(key, Said{std::nullopt, static_cast<std::uint16_t>(list), true});
   Said& said = place->second;
   if (!is_new && said.list != list) {
-    has_shared_ = true;
+    shared_ = key;
     return;
   }
   const bool said_before = !is_new && said.by_delta && said.revocation;
@@ -34,11 +34,11 @@ void OverlayBuilder::add_delta(const CrlEntry& entry, std::size_t list) {
 }
 
 bool OverlayBuilder::finish() {
-  if (has_shared_) return false;
+  if (shared_ || base_.has_shared_serials()) return false;
   listed_count_ = base_.entry_count();
   compare_replaced();
   compare_rest();
-  return !has_shared_;
+  return !shared_;
 }
 
 // What the base has of the lists that were replaced: as before, changed, or gone.
@@ -56,7 +56,7 @@ void OverlayBuilder::compare_rest() {
     const auto before = base_.find(key);
     if (before && before->list != said.list) {
       // Taking it off this list leaves it on the other one.
-      has_shared_ = has_shared_ || said.revocation.has_value();
+      if (said.revocation) shared_ = key;
       place = said_.erase(place);
       continue;
     }

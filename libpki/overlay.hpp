@@ -35,6 +35,10 @@ class OverlayBuilder {
   // lists were replaced a pass over the base's list numbers.
   [[nodiscard]] bool finish();
 
+  // A serial that is on several lists, after finish() said so; nothing if the base says only that
+  // there are some.
+  [[nodiscard]] const std::optional<SerialKey>& shared_serial() const { return shared_; }
+
   // How many entries the overlay has, and how many serials are listed with the base's.
   [[nodiscard]] std::size_t size() const { return said_.size(); }
   [[nodiscard]] std::uint64_t listed_count() const { return listed_count_; }
@@ -58,7 +62,7 @@ class OverlayBuilder {
   const Index& base_;
   std::vector<bool> replaced_;  // by complete list
   std::unordered_map<SerialKey, Said, KeyHash> said_;
-  bool has_shared_ = false;
+  std::optional<SerialKey> shared_;
   std::uint64_t listed_count_ = 0;
 };
 

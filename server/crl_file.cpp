@@ -23,7 +23,7 @@ pki::PublicKey key_of(const std::filesystem::path& file, const LoadedCertificate
 
 void refuse(const ListFile& file, const pki::Error& error) {
   throw Refused(std::string(pki::name(error.code)),
-                fmt::format("{}: {}", file.source, pki::to_string(error)));
+                fmt::format("{}: {}", file.source, pki::to_string(error)), file.source);
 }
 
 CrlIssuer::CrlIssuer(const std::filesystem::path& certificate, pki::Time at,
@@ -71,7 +71,9 @@ void CrlFile::check(pki::CrlKind kind, Need need) const {
   const auto fits =
       pki::check_crl(crl_, issuer_.loaded->certificate, issuer_.now, issuer_.clock_skew);
   if (fits) return;
-  if (need == Need::head && fits.error().code == pki::Errc::expired) return;
+  // What an overdue delta says is newer than its complete list all the same.
+  const bool may_have_ended = need == Need::head || kind == pki::CrlKind::delta;
+  if (may_have_ended && fits.error().code == pki::Errc::expired) return;
   const std::string now = pki::to_string(issuer_.now);
   switch (fits.error().code) {
     case pki::Errc::expired:
@@ -102,7 +104,8 @@ pki::IndexedList CrlFile::verified(std::uint64_t entries) {
   if (!digest) {
     throw Refused(std::string(pki::name(digest.error().code)),
                   fmt::format("{}: the signature is not that of the key in {}: {}", file_.source,
-                              issuer_.file.string(), pki::explain(digest.error().code)));
+                              issuer_.file.string(), pki::explain(digest.error().code)),
+                  file_.source);
   }
   // What was hashed and what was walked is the same only if nobody wrote to the file meanwhile.
   if (copy_.empty() && !mapped_.is_unchanged()) {

@@ -34,8 +34,8 @@ struct Record {
   std::uint8_t serial_bytes;  // DER content octets
   std::array<std::uint8_t, kSerialMax> serial;
   std::uint8_t reason;
-  std::uint8_t reserved;  // zero
-  std::int64_t date;      // Unix seconds, like the two below
+  std::uint8_t was_changed;  // 1; 0: the serial was gone
+  std::int64_t date;         // Unix seconds, like the two below
   std::int64_t last_seen;
   std::int64_t until;
   std::uint64_t generation;
@@ -86,6 +86,7 @@ Record record_of(const pki::Difference& difference, const pki::Generation& befor
   out.serial_bytes = static_cast<std::uint8_t>(serial.size());
   std::ranges::copy(serial, out.serial.begin());
   out.reason = static_cast<std::uint8_t>(difference.before->reason);
+  out.was_changed = difference.after ? 1 : 0;
   out.date = seconds(difference.before->date);
   out.last_seen = seconds(before.freshness(was).this_update);
   out.until = seconds(time_of_change(difference.key, before, was, after));
@@ -141,28 +142,30 @@ History::History(const fs::path& directory) : path_(directory / "history.log") {
 
 void History::append(const pki::Generation* before, const pki::Generation& after,
                      const std::function<void(const pki::Difference&)>& each) const {
+  // Records of generations that never were are cut off; without a `before`, all there are may stay.
+  const std::uint64_t newest = before != nullptr ? before->number() : after.number() - 1;
   std::uint64_t end = 0;
   if (fs::exists(path_)) {
     const MappedFile file(path_);
     const auto view = view_of(file.bytes());
     const bool ours =
         view && pki::equal(view->header.issuer_key_hash, after.head().issuer_key_hash());
-    if (ours && before != nullptr) end = end_of(*view, before->number());
+    if (ours) end = end_of(*view, newest);
   }
   const FileDescriptor fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
   if (!fd) throw_errno("open", path_);
   if (::ftruncate(fd.get(), static_cast<off_t>(end)) != 0) throw_errno("truncate", path_);
-  if (::lseek(fd.get(), 0, SEEK_END) < 0) throw_errno("seek in", path_);
   std::vector<std::uint8_t> buffer;
   const auto put = [&buffer](pki::Bytes octets) {
     buffer.insert(buffer.end(), octets.begin(), octets.end());
   };
-  if (end == 0) {
+  if (end == 0 || before == nullptr) {
     Header header{
         kMagic, seconds(before != nullptr ? before->this_update() : after.this_update()), {}, {}};
     std::ranges::copy(after.head().issuer_key_hash(), header.issuer_key_hash.begin());
-    put(bytes_of(header));
+    write_all(fd.get(), bytes_of(header), path_);
   }
+  if (::lseek(fd.get(), 0, SEEK_END) < 0) throw_errno("seek in", path_);
   constexpr std::size_t kFlushBytes = 1 << 20;
   if (before != nullptr) {
     pki::diff(*before, after, [&](const pki::Difference& difference) {
@@ -174,10 +177,21 @@ void History::append(const pki::Generation* before, const pki::Generation& after
       buffer.clear();
     });
   }
-  if (buffer.empty()) return;
   write_all(fd.get(), buffer, path_);
   if (::fsync(fd.get()) != 0) throw_errno("sync", path_);
   if (end == 0) sync_directory(path_.parent_path());
+}
+
+std::uint64_t History::newest_generation() const {
+  if (!fs::exists(path_)) return 0;
+  const MappedFile file(path_);
+  const auto view = view_of(file.bytes());
+  if (!view) return 0;
+  for (std::size_t i = view->count(); i > 0; --i) {
+    const Record record = view->at(i - 1);
+    if (record.checksum == checksum_of(record)) return record.generation;
+  }
+  return 0;
 }
 
 void History::prune(pki::Time oldest) const {
@@ -216,7 +230,7 @@ std::optional<History::Past> History::find(const pki::SerialKey& key) const {
     out.entries.push_back({{time(record.date), static_cast<pki::Reason>(record.reason)},
                            time(record.last_seen),
                            time(record.until),
-                           record.generation});
+                           record.was_changed == 1});
   }
   return out;
 }

@@ -19,9 +19,9 @@ namespace server {
 // A serial was listed like this until the list of `until` said otherwise.
 struct PastEntry {
   pki::Revocation revocation;
-  pki::Time last_seen;           // thisUpdate of the last list that said so
-  pki::Time until;               // thisUpdate of the first that did not
-  std::uint64_t generation = 0;  // that one's
+  pki::Time last_seen;       // thisUpdate of the last list that said so
+  pki::Time until;           // thisUpdate of the first that did not
+  bool was_changed = false;  // it then said something else; otherwise the serial was gone
 };
 
 class History {
@@ -29,16 +29,20 @@ class History {
   explicit History(const std::filesystem::path& directory);
 
   // Appends what `before` said of serials and `after` says no more, or otherwise; durable when it
-  // returns. Without a `before` the history begins. `each` sees every difference, additions too.
-  // Only for who holds the lock. Throws std::system_error.
+  // returns. Without a `before` the history begins: what was recorded earlier stays, but of all
+  // other serials nothing is known from before `after`. `each` sees every difference, additions
+  // too. Only for who holds the lock. Throws std::system_error.
   void append(const pki::Generation* before, const pki::Generation& after,
               const std::function<void(const pki::Difference&)>& each) const;
+
+  // The newest generation that it has records of; 0 for none.
+  [[nodiscard]] std::uint64_t newest_generation() const;
 
   // Forgets what was over before `oldest`, once that is half of the file.
   void prune(pki::Time oldest) const;
 
   struct Past {
-    pki::Time begins;                // what was over before that is not known
+    pki::Time begins;                // of what was over before that, only `entries` is known
     std::vector<PastEntry> entries;  // ascending by `until`
   };
   // All that is known of a serial. Nothing if there is no history. Cost: a pass over the file,

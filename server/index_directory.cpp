@@ -44,9 +44,9 @@ std::vector<std::uint64_t> IndexDirectory::generations() const {
   std::vector<std::uint64_t> found;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(path_, error)) {
-    if (const auto number = generation_of(entry.path().filename().string())) {
-      found.push_back(*number);
-    }
+    const auto number = generation_of(entry.path().filename().string());
+    std::error_code ignored;
+    if (number && entry.is_regular_file(ignored)) found.push_back(*number);
   }
   if (error && error.value() != ENOENT) {
     throw std::system_error(error, "cannot read " + path_.string());

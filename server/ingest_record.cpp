@@ -64,7 +64,7 @@ void record_failure(const fs::path& directory, pki::Time now, const std::string&
     ++record.failures;
     record.last_failure = now.time_since_epoch().count();
     record.last_failure_reason = reason;
-    record.held_back = held_back;
+    if (!held_back.empty()) record.held_back = held_back;  // it waits until an ingest succeeds
   });
 }
 

@@ -38,11 +38,9 @@ struct IngestOutcome {
   std::uint64_t added = 0;        // against the generation before
   std::uint64_t removed = 0;
   std::uint64_t changed = 0;
+  std::string issued_fault;  // why the list of issued serials was not taken in; or empty
   double seconds = 0;
 };
-
-// What an operator has looked at and wants.
-enum class LargeChange : std::uint8_t { hold_back, accept };
 
 // Takes in what the issuer's lists are now: complete lists and deltas, fetched if they are
 // elsewhere. Waits while another ingest of the same issuer is at work.

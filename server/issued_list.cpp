@@ -9,6 +9,8 @@
 
 namespace server {
 
+namespace fs = std::filesystem;
+
 namespace {
 
 // The serial on a line; empty if there is none.
@@ -71,6 +73,18 @@ void index_issued_list(const ListFile& file, const IndexDirectory& directory,
   list.entry_count = read_serials(file, text, writer);
   const pki::Digest identity = pki::digest(pki::DigestAlgorithm::sha256, mapped.bytes());
   std::ranges::copy(identity.bytes(), list.identity.begin());
+
+  // Issuers go on issuing: a list that lost half of its serials was cut off on its way.
+  if (fs::exists(directory.issued_path())) {
+    const auto before = open_index(directory.issued_path(), Verify::head);
+    if (before && list.entry_count < (*before)->index.entry_count() / 2) {
+      throw Refused("issued_list",
+                    fmt::format("{}: {} serials, but the list before had {}; if that is right, "
+                                "remove {} first",
+                                file.source, list.entry_count, (*before)->index.entry_count(),
+                                directory.issued_path().string()));
+    }
+  }
 
   NewFile index(directory.path());
   const auto written = writer.write(description, index);

@@ -31,7 +31,8 @@ std::string name_of(const Candidate& candidate) {
 }  // namespace
 
 ListSet::ListSet(const IssuerConfig& config, const CrlIssuer& issuer, const ListFiles& files,
-                 const pki::Generation* in_force, const SourceState& state)
+                 const pki::Generation* in_force, const SourceState& state,
+                 const HighWater& high_water, LargeChange large_change)
     : config_(config), issuer_(issuer), in_force_(in_force), state_(state) {
   for (const ListFile& file : files.complete) {
     complete_.push_back(look_at(file, pki::CrlKind::complete));
@@ -40,10 +41,10 @@ ListSet::ListSet(const IssuerConfig& config, const CrlIssuer& issuer, const List
   std::vector<Candidate> deltas;
   for (const ListFile& file : files.deltas) deltas.push_back(look_at(file, pki::CrlKind::delta));
   check_partitions();
-  check_missing();
   check_rearranged();
+  check_missing(large_change);
   attach_deltas(deltas);
-  check_effective();
+  check_effective(high_water);
   for (Candidate& candidate : complete_) check_identity(candidate);
   for (Delta& delta : deltas_) check_identity(delta.candidate);
 }
@@ -150,21 +151,30 @@ void ListSet::check_partitions() const {
   }
 }
 
-// A part that was there must not go away unnoticed.
-void ListSet::check_missing() const {
-  if (in_force_ == nullptr || complete_.size() == 1) return;
+// A part that was there must not go away unnoticed, nor a complete list be divided into parts of
+// which one was forgotten.
+void ListSet::check_missing(LargeChange large_change) const {
+  if (in_force_ == nullptr || large_change == LargeChange::accept) return;
+  if (std::ranges::none_of(complete_, is_part)) return;  // a whole list covers whatever there was
   const auto& lists = in_force_->lists();
+  const auto before = static_cast<std::size_t>(std::ranges::count_if(
+      lists, [](const pki::IndexedList& list) { return !list.base.has_value(); }));
   for (const pki::IndexedList& list : lists) {
-    if (list.base || list.scope == pki::ScopeId{}) continue;
+    if (list.base) continue;
+    const bool was_whole = list.scope == pki::ScopeId{};
     const bool is_there = std::ranges::any_of(
         complete_, [&](const Candidate& candidate) { return candidate.list.scope == list.scope; });
-    if (is_there || config_.partitions == complete_.size()) continue;
-    throw Refused(
-        "partitions_missing",
+    // Only fewer parts than before can be what the operator means by a smaller number.
+    const bool is_meant =
+        config_.partitions == complete_.size() && (was_whole || complete_.size() < before);
+    if (is_there || is_meant) continue;
+    throw HeldBack(
         fmt::format("a list of the generation in force is missing: number {} of {}, scope {}…; if "
-                    "it was given up, say `partitions = {}`",
+                    "it was given up, ingest with --accept-change or say `partitions = {}`",
                     list.number.to_string(), pki::to_string(list.this_update),
-                    pki::to_hex(list.scope).substr(0, 16), complete_.size()));
+                    was_whole ? "everything" : pki::to_hex(list.scope).substr(0, 16),
+                    complete_.size()),
+        "partitions_missing");
   }
 }
 
@@ -178,11 +188,12 @@ void ListSet::check_rearranged() const {
            });
   });
   if (all_there) return;
+  const pki::Time newest =
+      std::ranges::max(in_force_->lists(), {}, &pki::IndexedList::this_update).this_update;
   for (const Candidate& candidate : complete_) {
-    if (candidate.before || candidate.list.this_update >= in_force_->this_update()) continue;
+    if (candidate.before || candidate.list.this_update >= newest) continue;
     refuse_order(candidate, pki::Errc::this_update_decreased, "thisUpdate",
-                 pki::to_string(candidate.list.this_update),
-                 pki::to_string(in_force_->this_update()));
+                 pki::to_string(candidate.list.this_update), pki::to_string(newest));
   }
 }
 
@@ -211,7 +222,20 @@ void ListSet::attach_deltas(const std::vector<Candidate>& deltas) {
            {"complete", complete->list.number.to_string()}});
       continue;
     }
-    check_current(delta);  // only now: one that is superseded may be as old as it likes
+    if (delta.list.this_update < complete->list.this_update) {
+      throw Refused(
+          "delta_order",
+          fmt::format("{}: this delta has the higher number, but is older than the "
+                      "complete list {}: {} against {}; an issuer must count both in one "
+                      "sequence (RFC 5280 5.2.3)",
+                      name_of(delta), complete->file.source, pki::to_string(delta.list.this_update),
+                      pki::to_string(complete->list.this_update)));
+    }
+    if (delta.list.next_update <= issuer_.now) {
+      // Newer ones are late. What this one says still counts; answers go by the complete list.
+      log(Level::warning, "delta_overdue",
+          {{"delta", delta.file.source}, {"next_update", pki::to_string(delta.list.next_update)}});
+    }
     if (*delta.list.base > complete->list.number) {
       throw Refused("delta_base",
                     fmt::format("{}: this delta builds on list {}, but {} is number {}; fetch the "
@@ -224,19 +248,26 @@ void ListSet::attach_deltas(const std::vector<Candidate>& deltas) {
   }
 }
 
-// What complete list and delta together know must not grow older either.
-void ListSet::check_effective() const {
-  if (in_force_ == nullptr) return;
-  for (const pki::IndexedList& before : in_force_->lists()) {
-    if (!before.base) continue;
-    for (std::size_t i = 0; i < complete_.size(); ++i) {
-      if (complete_[i].list.scope != before.scope) continue;
-      const bool has_delta =
-          std::ranges::any_of(deltas_, [&](const Delta& delta) { return delta.complete == i; });
-      if (has_delta || complete_[i].list.number >= before.number) continue;
-      refuse_order(complete_[i], pki::Errc::crl_number_decreased, "CRL number",
-                   complete_[i].list.number.to_string() + " and no delta",
-                   before.number.to_string() + " by its delta");
+// What complete list and delta together know must not grow older either; even where the index that
+// knew more is damaged or gone.
+void ListSet::check_effective(const HighWater& high_water) const {
+  for (std::size_t i = 0; i < complete_.size(); ++i) {
+    const Candidate& complete = complete_[i];
+    const HighWater::Mark* const mark = high_water.find(complete.list.scope);
+    if (mark == nullptr) continue;
+    const auto delta = std::ranges::find(deltas_, i, &Delta::complete);
+    const bool has_delta = delta != deltas_.end();
+    const pki::IndexedList& newest = has_delta ? delta->candidate.list : complete.list;
+    const std::string_view alone = has_delta ? "" : " and no delta";
+    if (newest.number < mark->number) {
+      refuse_order(complete, pki::Errc::crl_number_decreased, "CRL number",
+                   fmt::format("{}{}", newest.number.to_string(), alone),
+                   mark->number.to_string() + ", perhaps by a delta");
+    }
+    if (newest.this_update < mark->this_update) {
+      refuse_order(complete, pki::Errc::this_update_decreased, "thisUpdate",
+                   fmt::format("{}{}", pki::to_string(newest.this_update), alone),
+                   pki::to_string(mark->this_update));
     }
   }
 }

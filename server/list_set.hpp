@@ -8,6 +8,7 @@
 
 #include "libpki/generation.hpp"
 #include "server/crl_file.hpp"
+#include "server/high_water.hpp"
 #include "server/source_state.hpp"
 
 namespace server {
@@ -27,7 +28,8 @@ class ListSet {
   // Looks at the head of every file that is not known by `state`, and verifies one that has the
   // number of the list in force.
   ListSet(const IssuerConfig& config, const CrlIssuer& issuer, const ListFiles& files,
-          const pki::Generation* in_force, const SourceState& state);
+          const pki::Generation* in_force, const SourceState& state, const HighWater& high_water,
+          LargeChange large_change);
 
   // The complete lists in the order of the files; a delta applies to one of them.
   [[nodiscard]] const std::vector<Candidate>& complete() const { return complete_; }
@@ -46,10 +48,10 @@ class ListSet {
   void compare(Candidate& candidate) const;
   void check_identity(Candidate& candidate) const;
   void check_partitions() const;
-  void check_missing() const;
+  void check_missing(LargeChange large_change) const;
   void check_rearranged() const;
   void attach_deltas(const std::vector<Candidate>& deltas);
-  void check_effective() const;
+  void check_effective(const HighWater& high_water) const;
 
   const IssuerConfig& config_;
   const CrlIssuer& issuer_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "server/log.hpp"
 #include "server/refused.hpp"
 
 namespace server {
@@ -28,7 +29,9 @@ std::string resolve_url(const std::string& base, const std::string& reference) {
 
 // One list a line; '#' begins a comment.
 std::vector<std::string> read_manifest(const std::string& source, const FetcherSource& fetcher) {
-  const std::string text = is_url(source) ? fetcher().fetch_text(source) : read_file(source);
+  std::string text = is_url(source) ? fetcher().fetch_text(source) : read_file(source);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   std::vector<std::string> out;
   std::size_t at = 0;
   while (at < text.size()) {
@@ -56,8 +59,18 @@ std::vector<std::string> read_directory(const std::string& directory) {
   for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
     const fs::path& path = entry.path();
     const bool is_unfinished = path.extension() == ".tmp" || path.extension() == ".part";
-    if (path.filename().string().starts_with('.') || is_unfinished) continue;
-    if (entry.is_regular_file()) out.push_back(path.string());
+    if (path.filename().string().starts_with('.')) continue;
+    if (is_unfinished) {
+      log(Level::warning, "unfinished_list", {{"file", path.string()}});
+      continue;
+    }
+    // What can't be a list is not passed over: it may be one whose disk is gone.
+    if (!entry.is_regular_file()) {
+      throw Refused("no_list", fmt::format("{}: not a file; in a directory of lists, everything "
+                                           "must be one",
+                                           path.string()));
+    }
+    out.push_back(path.string());
   }
   if (out.empty()) throw Refused("no_lists", fmt::format("{}: no list in here", directory));
   std::ranges::sort(out);

@@ -28,7 +28,8 @@ class StatusHistory {
   // Throws std::runtime_error if there is no index, or a damaged one.
   explicit StatusHistory(const IndexDirectory& directory);
 
-  // Throws std::runtime_error for a time before the history begins or after the newest lists.
+  // Throws std::runtime_error for a time after the newest lists, and for one before the history
+  // begins unless the serial is known to have been revoked then.
   // Cost: a pass over the history.
   [[nodiscard]] StatusAt at(const pki::SerialKey& key, pki::Time time) const;
 

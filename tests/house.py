@@ -14,7 +14,7 @@ ONLY_IN = {
     r"boost/beast/": r"server/http_\w+\.[ch]pp$",
     r"boost/asio|boost/intrusive": r"server/(http_\w+|ocsp_handler)\.[ch]pp$",
     r"curl/": r"server/list_(fetcher|transfer)\.[ch]pp$",
-    r"toml\+\+": r"server/config\.cpp$",
+    r"toml\+\+": r"server/config_section\.hpp$",
     r"CLI/": r"server/commands/commands\.hpp$",
     r"prometheus/": r"server/metrics\.cpp$",
     r"nlohmann/|fmt/": r"server/",

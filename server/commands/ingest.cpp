@@ -47,7 +47,8 @@ std::string lists_text(const std::vector<pki::IndexedList>& lists) {
     return fmt::format("CRL number {}, delta {}", lists.front().number.to_string(),
                        lists.back().number.to_string());
   }
-  return fmt::format("{} lists, {} deltas", complete, deltas);
+  return deltas == 0 ? fmt::format("{} lists", complete)
+                     : fmt::format("{} lists, {} deltas", complete, deltas);
 }
 
 void print(const IssuerConfig& issuer, const IngestOutcome& outcome) {
@@ -77,7 +78,14 @@ bool ingest_all(const Config& config, const std::string& only, LargeChange large
       all_well = false;
     };
     try {
-      print(issuer, ingest(config, issuer, large_change, now));
+      const IngestOutcome outcome = ingest(config, issuer, large_change, now);
+      print(issuer, outcome);
+      if (outcome.issued_fault.empty()) continue;
+      fmt::print(stderr,
+                 "tashika ingest: {}: the list of issued serials was refused: {}\n"
+                 "The one before was kept.\n",
+                 issuer.name, outcome.issued_fault);
+      all_well = false;
     } catch (const HeldBack& held) {
       fail("held back", held);
     } catch (const Refused& refused) {

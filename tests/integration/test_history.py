@@ -119,7 +119,7 @@ def test_the_same_in_words(desk):
                                               (TIMES[4] + timedelta(seconds=1), ["not known yet", iso(TIMES[4])])],
                          ids=["before the first list", "after the newest"])
 def test_nothing_is_told_of_a_time(desk, moment, patterns):
-    result = tashika("index", "lookup", directory(desk), "51", "--at", iso(moment))
+    result = tashika("index", "lookup", directory(desk), "7fff", "--at", iso(moment))  # on no list ever
     assert result.returncode == 1 and result.stdout == ""
     for pattern in patterns:
         assert pattern in result.stderr

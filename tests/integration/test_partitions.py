@@ -207,7 +207,11 @@ def test_another_division_must_not_be_older(publisher, pki, before, after):
     put(after, 8, LATER - MINUTE)
     made.refuse(r"lists/0\.crl", "thisUpdate")
     put(after, 1, LATER + MINUTE)
-    made.publish()
+    if after == "other places":  # as many parts, but not those: only somebody who looked can tell
+        made.refuse("held back", "accept-change")
+        assert made.installation.ingest("--accept-change").returncode == 0
+    else:
+        made.publish()
     assert made.statuses(5) == ["unlisted"]
 
 
