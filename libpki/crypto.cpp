@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 
 #include <cstdlib>
+#include <new>
 #include <utility>
 
 namespace pki {
@@ -131,6 +132,27 @@ Digest digest(DigestAlgorithm algorithm, Bytes data) {
   return result;
 }
 
+DigestStream::DigestStream(DigestAlgorithm algorithm) : context_(EVP_MD_CTX_new()) {
+  if (context_ == nullptr) throw std::bad_alloc();
+  if (EVP_DigestInit_ex2(context_, fetched(algorithm), nullptr) != 1) std::abort();
+}
+
+DigestStream::~DigestStream() {
+  EVP_MD_CTX_free(context_);
+}
+
+void DigestStream::update(Bytes data) {
+  if (EVP_DigestUpdate(context_, data.data(), data.size()) != 1) std::abort();
+}
+
+Digest DigestStream::finish() {
+  Digest result;
+  unsigned size = 0;
+  if (EVP_DigestFinal_ex(context_, result.octets.data(), &size) != 1) std::abort();
+  result.size = size;
+  return result;
+}
+
 Result<PublicKey> PublicKey::parse(Bytes spki) {
   const Error unsupported{Errc::unsupported_key, 0, "subjectPublicKeyInfo"};
   const unsigned char* at = spki.data();
@@ -164,6 +186,17 @@ Result<Digest> verify_signature(const SignatureAlgorithm& algorithm, const Publi
   ERR_clear_error();
   if (!good) return Error{Errc::bad_signature, 0, "signature"};
   return hash;
+}
+
+Result<void> verify_signed_digest(const SignatureAlgorithm& algorithm, const PublicKey& key,
+                                  const Digest& digest, Bytes signature) {
+  const Error unsupported{Errc::unsupported_key, 0, "signature"};
+  if (algorithm.scheme == SignatureScheme::ed25519) return unsupported;
+  if (!fits(algorithm.scheme, key.kind())) return unsupported;
+  const bool good = verify_digest(algorithm, key.native(), digest.bytes(), signature);
+  ERR_clear_error();
+  if (!good) return Error{Errc::bad_signature, 0, "signature"};
+  return {};
 }
 
 Signer::Signer(std::shared_ptr<evp_pkey_st> key, SignatureAlgorithm algorithm)

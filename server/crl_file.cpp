@@ -44,18 +44,35 @@ std::array<std::uint8_t, 32> CrlIssuer::key_hash() const {
 CrlFile::CrlFile(const ListFile& file, const CrlIssuer& issuer, pki::CrlKind kind, Need need)
     : file_(file), issuer_(issuer) {
   pki::Bytes bytes;
-  if (need == Need::entries && file.stamp.bytes <= kCopiedBytesMax) {
+  if (need == Need::head) {
+    mapped_ = MappedFile(file.path);
+    bytes = mapped_.bytes();
+  } else if (file.stamp.bytes <= kCopiedBytesMax) {
     read_whole(file.path, copy_);
     bytes = copy_;
   } else {
-    mapped_ = MappedFile(file.path);
-    if (need == Need::entries) mapped_.expect_sequential();
-    bytes = mapped_.bytes();
+    steady_ = std::make_unique<SteadyFile>(file.path);
+    bytes = steady_->bytes();
   }
   const auto crl = pki::parse_crl(bytes);
   if (!crl) refuse(file_, crl.error());
   crl_ = *crl;
   check(kind, need);
+  if (steady_) check_shape();
+}
+
+// What surrounds the entries of a large list must lie in the parts of the file that stay; and be
+// signed so that the rest can be hashed piece by piece.
+void CrlFile::check_shape() const {
+  const auto before = static_cast<std::size_t>(crl_.entries.data() - crl_.der.data());
+  const std::size_t after = crl_.der.size() - before - crl_.entries.size();
+  const bool by_pieces = crl_.algorithm.scheme != pki::SignatureScheme::ed25519;
+  if (before < SteadyFile::kWindow && after < SteadyFile::kWindow && by_pieces) return;
+  throw Refused("list_shape",
+                fmt::format("{}: lists of more than {} MiB are read if they are signed with RSA or "
+                            "ECDSA and have less than {} MiB beside their entries",
+                            file_.source, kCopiedBytesMax >> 20, SteadyFile::kWindow >> 20),
+                file_.source);
 }
 
 void CrlFile::check(pki::CrlKind kind, Need need) const {
@@ -92,27 +109,41 @@ void CrlFile::check(pki::CrlKind kind, Need need) const {
   }
 }
 
-void CrlFile::start_verification() {
-  verification_ = std::async(std::launch::async, [this] {
-    return pki::verify_signature(crl_.algorithm, issuer_.key, crl_.tbs, crl_.signature);
-  });
+void CrlFile::start_hashing() {
+  if (steady_ == nullptr) {
+    verification_ = std::async(std::launch::async, [this] {
+      return pki::verify_signature(crl_.algorithm, issuer_.key, crl_.tbs, crl_.signature);
+    });
+    return;
+  }
+  const auto begin = static_cast<std::size_t>(crl_.tbs.data() - crl_.der.data());
+  hash_ =
+      std::make_unique<SteadyHash>(*steady_, crl_.algorithm.digest, begin, begin + crl_.tbs.size());
+}
+
+// Tells where the walk is; returns from where on it must tell again.
+const std::uint8_t* CrlFile::announce(const std::uint8_t* position) {
+  hash_->read_to(static_cast<std::size_t>(position - crl_.der.data()));
+  return position + SteadyFile::kWindow;
+}
+
+pki::Result<pki::Digest> CrlFile::verify() {
+  if (hash_) {
+    const pki::Digest digest = hash_->finish();
+    PKI_TRY(pki::verify_signed_digest(crl_.algorithm, issuer_.key, digest, crl_.signature));
+    return digest;
+  }
+  if (verification_.valid()) return verification_.get();
+  return pki::verify_signature(crl_.algorithm, issuer_.key, crl_.tbs, crl_.signature);
 }
 
 pki::IndexedList CrlFile::verified(std::uint64_t entries) {
-  if (!verification_.valid()) start_verification();
-  const pki::Result<pki::Digest> digest = verification_.get();
+  const pki::Result<pki::Digest> digest = verify();
   if (!digest) {
     throw Refused(std::string(pki::name(digest.error().code)),
                   fmt::format("{}: the signature is not that of the key in {}: {}", file_.source,
                               issuer_.file.string(), pki::explain(digest.error().code)),
                   file_.source);
-  }
-  // What was hashed and what was walked is the same only if nobody wrote to the file meanwhile.
-  if (copy_.empty() && !mapped_.is_unchanged()) {
-    throw Refused("list_changed",
-                  fmt::format("{}: the file was written to while it was being read; put lists in "
-                              "place by renaming them",
-                              file_.source));
   }
   pki::IndexedList out;
   out.number = crl_.number;

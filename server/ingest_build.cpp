@@ -67,7 +67,6 @@ pki::IndexedList Ingest::read_list(const Candidate& candidate, Visit&& visit) {
                   fmt::format("{}: another list was put in its place meanwhile; try again",
                               candidate.file.source));
   }
-  file.start_verification();
   const std::uint8_t* const start = file.crl().entries.data();
   const std::uint64_t before = outcome_.bytes_read;
   std::uint64_t seen = 0;

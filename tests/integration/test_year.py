@@ -14,9 +14,9 @@ from support.program import PROGRAM, said, seconds
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 DAYS = 365 if LONG else 8
-PEOPLE = 2000 if LONG else 150
-MUNICIPALITIES = 30 if LONG else 7
-PACE = 1.0 if LONG else 12.0
+PEOPLE = 300 if LONG else 150
+MUNICIPALITIES = 20 if LONG else 7
+PACE = 3.0 if LONG else 12.0
 START = datetime(2026, 4, 1, tzinfo=timezone.utc)
 FAULTS = [
     {"kind": "status", "value": 503}, {"kind": "status", "value": 404}, {"kind": "truncate", "value": 100},
