@@ -45,8 +45,8 @@ class Index {
   [[nodiscard]] static Result<Index> describe(Bytes file);
 
   // What the file says of a serial; nothing if it does not have it. What an unlisted serial means
-  // is for the caller to say, and only while the index is fresh. Cost: two cache misses, four on a
-  // hit; no allocation, no lock.
+  // is for the caller to say, and only while the index is fresh. Cost: one wait for main memory, as
+  // long as the fence stays in the cache; no allocation, no lock.
   [[nodiscard]] std::optional<IndexEntry> find(const SerialKey& key) const;
 
   // The same without the list.

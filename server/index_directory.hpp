@@ -1,7 +1,12 @@
 // index_directory.hpp: the generations of one issuer's index on disk.
 //
 //   <[index] directory>/<issuer>/000000000042.tix   a generation; the highest number is in force
-//                               /ingest.json        how the last ingests went, for the metrics
+//                               /issued.tix         serials that were issued (issued_list.hpp)
+//                               /history.log        what left the lists (history.hpp)
+//                               /newest.json        the newest lists so far (high_water.hpp)
+//                               /sources.json       which file is which list (source_state.hpp)
+//                               /fetched/           lists from elsewhere (list_fetcher.hpp)
+//                               /ingest.json        how the last ingests went (ingest_record.hpp)
 //                               /lock               held by the ingest that is at work
 //
 // A generation appears by rename, whole or not at all, and is never changed afterwards.

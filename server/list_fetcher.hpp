@@ -36,11 +36,15 @@ struct FetchedList {
 // A list could not be had. The text says which, why, after how many attempts, and what may help;
 // passwords and queries of addresses are left out. `reason` is a word for metrics:
 //
-//   fetch_connect    no connection, or it broke        fetch_status     HTTP said no
-//   fetch_timeout    too slow                          fetch_redirect   too many, or to a worse
-//   place fetch_tls        who is it?                        fetch_content    empty, HTML, or
-//   encoded fetch_too_large  more than bytes_max               fetch_protocol   not HTTP as we know
-//   it fetch_url        not an http or https address
+//   fetch_connect    no connection, or it broke
+//   fetch_timeout    too slow
+//   fetch_tls        who is it?
+//   fetch_status     HTTP said no
+//   fetch_redirect   too many, or to a worse place
+//   fetch_content    empty, HTML, or encoded
+//   fetch_too_large  more than bytes_max
+//   fetch_protocol   not HTTP as we know it
+//   fetch_url        not an http or https address
 class FetchError : public std::runtime_error {
  public:
   FetchError(std::string reason, const std::string& text)

@@ -2,10 +2,12 @@
 import json
 import os
 import subprocess
+import time
 import urllib.request
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from .metrics import Metrics
 from .program import PROGRAM, REPOSITORY, free_port, seconds, toml_lines, wait_until
 
 STANDIN = os.environ.get("JLIS_STANDIN", str(REPOSITORY / "build/release/tests/authority/jlis-standin"))
@@ -90,12 +92,13 @@ class Operator:
         self.directory.mkdir()
         self.clock = self.directory / "clock"
         self.config = self.directory / "tashika.toml"
-        self.port = free_port()
+        self.port, self.ops_port = free_port(), free_port()
         self.issuers = {}
         text = ("[index]\n" + toml_lines({"directory": "index", "keep": "1h"})
                 + "[fetch]\n" + toml_lines({"backoff": "10ms", "stall_timeout": "2s", "timeout": "20s", "parallel": 4,
                                             "ca": str(country.directory / "tls-ca.pem")})
-                + "[ocsp]\n" + toml_lines({"listen": f"127.0.0.1:{self.port}", "access": "open"}))
+                + "[ocsp]\n" + toml_lines({"listen": f"127.0.0.1:{self.port}", "access": "open"})
+                + "[ops]\n" + toml_lines({"listen": f"127.0.0.1:{self.ops_port}"}))
         for number, authority in enumerate(country.authorities()):
             text += self.issuer(number, authority)
         self.config.write_text(text)
@@ -133,8 +136,23 @@ class Operator:
         self.server = subprocess.Popen([PROGRAM, "serve", "--config", str(self.config)], env=self.environment(),
                                        stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
-    def newest_generation(self, name):
-        return max(int(path.stem) for path in (self.directory / "index" / name).glob("0*.tix"))
+    def newest_generations(self):
+        return {name: max(int(path.stem) for path in (self.directory / "index" / name).glob("0*.tix"))
+                for name in self.issuers}
+
+    def wait_until_served(self):
+        """Until the server has taken up the newest generation of every issuer, and the issued serials beside it."""
+        def is_served():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=seconds(10)) as answer:
+                    metrics = Metrics(answer.read().decode())
+            except OSError:  # still starting
+                return False
+            return newest == {name: metrics.value("tashika_index_generation", issuer=name) for name in self.issuers}
+
+        newest = self.newest_generations()
+        wait_until(is_served, 10, f"generations {newest}")
+        time.sleep(seconds(0.15))
 
     def freshest(self, name):
         """When the newest lists of an issuer were published."""
