@@ -95,7 +95,8 @@ class Operator:
         self.port, self.ops_port = free_port(), free_port()
         self.issuers = {}
         text = ("[index]\n" + toml_lines({"directory": "index", "keep": "1h"})
-                + "[fetch]\n" + toml_lines({"backoff": "10ms", "stall_timeout": "2s", "timeout": "20s", "parallel": 4,
+                + "[fetch]\n" + toml_lines({"backoff": "10ms", "attempts": 2, "stall_timeout": "1s",
+                                            "timeout": "20s", "parallel": 4,
                                             "ca": str(country.directory / "tls-ca.pem")})
                 + "[ocsp]\n" + toml_lines({"listen": f"127.0.0.1:{self.port}", "access": "open"})
                 + "[ops]\n" + toml_lines({"listen": f"127.0.0.1:{self.ops_port}"}))
