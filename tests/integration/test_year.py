@@ -75,9 +75,13 @@ class Year:
 
     def live_a_day(self, number):
         """Three ingests: soon after midnight, when yesterday's lists are still good for an hour; some time in the day,
-        when all goes well; and in the evening, when a fault costs no more than the newest delta."""
+        when all goes well; and in the evening, when a fault costs no more than the newest delta. (Of the long year's days, all have the second.)"""
         midnight = self.country.now
-        for earliest, latest, may_fail in [(60, 3000, True), (4 * 3600, 12 * 3600, False), (13 * 3600, 23 * 3600, True)]:
+        often, seldom = (0.4, 0.2) if LONG else (1, 1)
+        for earliest, latest, may_fail, share in [(60, 3000, True, often), (4 * 3600, 12 * 3600, False, 1),
+                                                  (13 * 3600, 23 * 3600, True, seldom)]:
+            if self.dice.random() > share:
+                continue
             moment = midnight + timedelta(seconds=self.dice.randrange(earliest, latest))
             self.country.advance(to=format_time(moment))
             self.ingest(self.faults() if may_fail and self.dice.random() < 0.5 else ())
