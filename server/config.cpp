@@ -100,6 +100,7 @@ IssuerConfig read_issuer(Section section) {
                  {{"try_later", Stale::try_later}, {"unauthorized", Stale::unauthorized}});
   out.crl_id = section.flag("crl_id");
   if (section.get("archive_cutoff") != nullptr) read_archive_cutoff(section, out);
+  out.consent_policies = section.texts("consent_policies");
   if (const toml::table* table = section.table("responder")) {
     out.responder = read_responder(section.child(*table, "[issuers.responder]"));
   }
@@ -114,8 +115,13 @@ OcspConfig read_ocsp(Section section) {
   Access access = Access::open;
   section.choice("access", access, {{"open", Access::open}, {"mtls", Access::mtls}});
   if (access == Access::mtls) {
-    section.fault(*section.get("access"),
-                  "\"mtls\" is not served by this version; put a TLS proxy in front");
+    out.tls = read_tls(section);
+  } else {
+    for (const char* key : {"certificate", "key", "client_ca"}) {
+      if (const toml::node* node = section.get(key)) {
+        section.fault(*node, fmt::format("`{}` goes with access = \"mtls\"", key));
+      }
+    }
   }
   section.integer("threads", out.threads, 0, 1024);
   section.integer("connections_max", out.connections_max, 1, 1'000'000);
@@ -173,18 +179,7 @@ void read_root(const toml::table& root, const fs::path& base, Faults& faults, Co
     out.ops = ops.listen("listen");
     ops.finish();
   }
-  // The platform API, its database and its upstream: the keys are known, nothing serves them yet.
-  const auto later = [&](const char* name, std::initializer_list<std::string_view> keys) {
-    const toml::table* table = section.table(name);
-    if (table == nullptr) return;
-    Section part = section.child(*table, fmt::format("[{}]", name));
-    part.accept(keys);
-    part.finish();
-    out.unserved.emplace_back(name);
-  };
-  later("api", {"listen", "certificate", "key", "client_ca"});
-  later("database", {"url"});
-  later("authority", {"url", "certificate", "key", "ca"});
+  read_platform(section, out);
   section.finish();
   check_names(out.issuers, root, faults);
 }

@@ -12,6 +12,7 @@
 
 #include "libpki/responder.hpp"
 #include "server/list_fetcher.hpp"
+#include "server/platform_config.hpp"
 
 namespace server {
 
@@ -73,6 +74,10 @@ struct IssuerConfig {
   ArchiveCutoff archive_cutoff = ArchiveCutoff::none;
   std::chrono::hours archive_retention{0};
   std::optional<ResponderConfig> responder;
+
+  // Certificates of this issuer that hold one of these policies (dotted OIDs) may sign consents.
+  // Empty: all that look like JPKI's signing certificates.
+  std::vector<std::string> consent_policies;
 };
 
 struct IndexConfig {
@@ -84,13 +89,10 @@ struct IndexConfig {
   std::chrono::hours history{400 * 24};  // how long it is remembered what left the lists
 };
 
-struct ListenConfig {
-  std::string address;
-  std::uint16_t port = 0;
-};
-
 struct OcspConfig {
   ListenConfig listen;
+  std::optional<TlsConfig>
+      tls;                    // access = "mtls": TLS, and only for holders of a client certificate
   std::uint32_t threads = 0;  // 0: one a core
   std::uint32_t connections_max = 20'000;
   std::uint32_t request_bytes_max = 8192;
@@ -110,8 +112,12 @@ struct Config {
   std::vector<IssuerConfig> issuers;
   std::optional<OcspConfig> ocsp;
   std::optional<ListenConfig> ops;
-  std::vector<std::string>
-      unserved;  // sections that are right, but that this version does not serve
+
+  // The platform half; without a [database] there is none.
+  std::optional<ApiConfig> api;
+  std::optional<DatabaseConfig> database;
+  std::optional<AuthorityConfig> authority;
+  ConsentConfig consent;
 
   // The issuer of that name, or null.
   [[nodiscard]] const IssuerConfig* issuer(std::string_view name) const;

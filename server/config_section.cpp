@@ -39,6 +39,22 @@ std::optional<std::uint64_t> number_with_unit(std::string_view text, std::span<c
   return std::nullopt;
 }
 
+std::vector<std::string> Section::texts(std::string_view key) {
+  std::vector<std::string> out;
+  const toml::node* node = get(key);
+  if (node == nullptr) return out;
+  const auto add = [&](const toml::node& item) {
+    if (const auto* value = item.as_string()) return out.push_back(value->get());
+    fault(item, fmt::format("`{}` must hold strings", key));
+  };
+  if (const auto* array = node->as_array()) {
+    for (const toml::node& item : *array) add(item);
+  } else {
+    add(*node);
+  }
+  return out;
+}
+
 ListenConfig Section::listen(std::string_view key) {
   ListenConfig out;
   const toml::node* node = get(key);

@@ -96,6 +96,9 @@ class Section {
     return path(key);
   }
 
+  // A string or an array of strings, as they are.
+  std::vector<std::string> texts(std::string_view key);
+
   // A string or an array of strings; paths become absolute, URLs stay.
   std::vector<std::string> sources(std::string_view key) {
     std::vector<std::string> out;
@@ -219,11 +222,6 @@ class Section {
     return nullptr;
   }
 
-  // Marks keys as known that are read elsewhere or by another version.
-  void accept(std::initializer_list<std::string_view> keys) {
-    for (const std::string_view key : keys) known_.emplace(key);
-  }
-
   // Complains of every key that nobody asked for.
   void finish();
 
@@ -238,5 +236,10 @@ class Section {
   Faults& faults_;
   std::set<std::string, std::less<>> known_;
 };
+
+// platform_config.cpp: `certificate`, `key` and `client_ca` of a listener; [api], [database],
+// [authority] and [consent] of the file.
+[[nodiscard]] TlsConfig read_tls(Section& section);
+void read_platform(Section& root, Config& out);
 
 }  // namespace server

@@ -9,10 +9,11 @@ LINES_MAX = 500
 
 # A pattern in an #include, and the only files of libpki and server that may have it.
 ONLY_IN = {
-    r"openssl/": r"libpki/crypto\.cpp$",
+    r"openssl/": r"libpki/(crypto|cms)\.cpp$|server/(tls|sealing|upstream/\w+|store/sealing)\.cpp$",
+    r"pqxx/": r"server/store/",
     r"xxhash": r"libpki/index_\w+\.cpp$|server/response_cache\.cpp$",
-    r"boost/beast/": r"server/http_\w+\.[ch]pp$",
-    r"boost/asio|boost/intrusive": r"server/(http_\w+|ocsp_handler)\.[ch]pp$",
+    r"boost/beast/": r"server/(http_\w+|upstream/\w+)\.[ch]pp$",
+    r"boost/asio|boost/intrusive": r"server/(http_\w+|tls|ocsp_handler|(api|platform|upstream|store)/\w+)\.[ch]pp$",
     r"curl/": r"server/list_(fetcher|transfer)\.[ch]pp$",
     r"toml\+\+": r"server/config_section\.hpp$",
     r"CLI/": r"server/commands/commands\.hpp$",

@@ -151,10 +151,6 @@ int run_serve(const Options& options) {
         {fmt::format("{}: `serve` needs the section [ocsp] with `listen`", config.path.string())});
   }
   const IssuerSet issuers = load_issuers(config, wall_clock());
-  for (const std::string& section : config.unserved) {
-    log(Level::warning, "section_not_served",
-        {{"section", section}, {"meaning", "this version serves certificate status only"}});
-  }
   if (!options.check) return serve(config, issuers);
   fmt::print("{}: right: {} issuers, {} responders\n", config.path.string(), issuers.issuers.size(),
              issuers.responders.size());
