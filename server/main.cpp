@@ -43,6 +43,9 @@ int main(int argc, char** argv) {
   server::add_serve(app, run);
   server::add_index(app, run);
   server::add_inspect(app, run);
+  server::add_migrate(app, run);
+  server::add_institution_commands(app, run);
+  server::add_audit(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

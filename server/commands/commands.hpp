@@ -21,5 +21,8 @@ void add_ingest(CLI::App& app, Run& run);
 void add_serve(CLI::App& app, Run& run);
 void add_index(CLI::App& app, Run& run);
 void add_inspect(CLI::App& app, Run& run);
+void add_migrate(CLI::App& app, Run& run);
+void add_institution_commands(CLI::App& app, Run& run);
+void add_audit(CLI::App& app, Run& run);
 
 }  // namespace server

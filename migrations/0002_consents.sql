@@ -1,0 +1,149 @@
+-- Subjects, their certificates, consents, tokens, disclosures, and the answers kept for retries.
+
+-- One person as one institution knows them. `version` counts what happened to them, for their consents' order in the feed.
+CREATE TABLE subject (
+  institution_id       text NOT NULL REFERENCES institution,
+  subject_id           text NOT NULL CHECK (subject_id ~ '^sub_[a-z2-7]{26}$'),
+  version              int NOT NULL DEFAULT 0,
+  state                text NOT NULL CHECK (state IN ('unchanged', 'awaiting_certificate', 'available', 'delivered', 'lapsed')),
+  state_at             timestamptz NOT NULL,
+  known_certificate    text NOT NULL,  -- the one whose four items the institution has
+  watched_certificate  text NOT NULL,  -- the newest one that we know of
+  next_check_at        timestamptz,    -- when the authority is asked for a newer certificate
+  checks               int NOT NULL DEFAULT 0,
+  lapsed_at            timestamptz,    -- since when the watched certificate is not good
+  created_at           timestamptz NOT NULL,
+  PRIMARY KEY (institution_id, subject_id)
+);
+CREATE INDEX subject_to_check ON subject (next_check_at) WHERE next_check_at IS NOT NULL;
+
+-- A certificate that somebody registered. The serial is sealed; serial_mac joins it with the lists.
+CREATE TABLE certificate (
+  institution_id     text NOT NULL,
+  certificate_id     text NOT NULL CHECK (certificate_id ~ '^crt_[a-z2-7]{26}$'),
+  subject_id         text NOT NULL,
+  issuer_key_hash    bytea NOT NULL CHECK (octet_length(issuer_key_hash) = 32),
+  serial_mac         bytea NOT NULL CHECK (octet_length(serial_mac) = 16),
+  serial_sealed      bytea NOT NULL,
+  not_after          timestamptz,  -- NULL: not learnt yet
+  status             text NOT NULL CHECK (status IN ('good', 'held', 'revoked', 'expired')),
+  reason             smallint,     -- CRLReason; NULL: the list gives none
+  revoked_at         timestamptz,
+  status_at          timestamptz NOT NULL,  -- thisUpdate of the list that says so
+  checked_generation bigint NOT NULL,
+  registered_at      timestamptz NOT NULL,
+  PRIMARY KEY (institution_id, certificate_id),
+  UNIQUE (institution_id, issuer_key_hash, serial_mac),
+  FOREIGN KEY (institution_id, subject_id) REFERENCES subject DEFERRABLE INITIALLY DEFERRED
+);
+CREATE INDEX certificate_by_serial ON certificate (issuer_key_hash, serial_mac);
+CREATE INDEX certificate_by_end ON certificate (not_after) WHERE status IN ('good', 'held');
+CREATE INDEX certificate_of_subject ON certificate (institution_id, subject_id);
+
+CREATE TABLE consent (
+  institution_id      text NOT NULL,
+  consent_id          text NOT NULL CHECK (consent_id ~ '^cns_[a-z2-7]{26}$'),
+  subject_id          text NOT NULL,
+  service_id          text NOT NULL,
+  version             int NOT NULL DEFAULT 1,
+  status              text NOT NULL CHECK (status IN ('pending', 'active', 'withdrawn', 'expired', 'superseded', 'rejected')),
+  reason_initiated_by text CHECK (reason_initiated_by IN ('subject', 'institution', 'platform', 'authority')),
+  reason_code         text,
+  reason_at           timestamptz,
+  replaced_by         text,
+  scopes              text[] NOT NULL,  -- attr:name attr:address attr:birthdate attr:gender
+  purpose             text NOT NULL,
+  notice_version      text NOT NULL,
+  notice_language     text NOT NULL,
+  notice_sha256       bytea NOT NULL CHECK (octet_length(notice_sha256) = 32),
+  channel             text NOT NULL,
+  customer_ref_sealed bytea,
+  evidence_format     text NOT NULL CHECK (evidence_format IN ('raw', 'cms')),
+  evidence_sha256     bytea NOT NULL CHECK (octet_length(evidence_sha256) = 32),
+  nonce_sha256        bytea NOT NULL CHECK (octet_length(nonce_sha256) = 32),
+  signed_with         text NOT NULL,  -- certificate_id
+  consented_at        timestamptz NOT NULL,
+  received_at         timestamptz NOT NULL,
+  reflected_at        timestamptz,    -- at the authority
+  authority_consent   text,           -- the authority's id for it
+  valid_from          timestamptz,
+  valid_until         timestamptz,
+  relay_at            timestamptz,    -- when the authority is to be told (again): of a registration or a withdrawal
+  relay_attempts      int NOT NULL DEFAULT 0,
+  expiry_told         boolean NOT NULL DEFAULT false,
+  created_at          timestamptz NOT NULL,
+  PRIMARY KEY (institution_id, consent_id),
+  UNIQUE (institution_id, evidence_sha256),
+  UNIQUE (institution_id, nonce_sha256),
+  FOREIGN KEY (institution_id, subject_id) REFERENCES subject,
+  FOREIGN KEY (institution_id, service_id) REFERENCES service
+);
+CREATE INDEX consent_of_subject ON consent (institution_id, subject_id);
+CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, service_id) WHERE status = 'active';
+CREATE INDEX consent_to_relay ON consent (relay_at) WHERE relay_at IS NOT NULL;
+CREATE INDEX consent_to_end ON consent (valid_until) WHERE status = 'active';
+CREATE INDEX consent_at_authority ON consent (authority_consent);
+
+CREATE TABLE consent_token (
+  institution_id  text NOT NULL,
+  token_id        text NOT NULL CHECK (token_id ~ '^tok_[a-z2-7]{26}$'),
+  consent_id      text NOT NULL,
+  consent_version int NOT NULL,
+  thumbprint      bytea NOT NULL CHECK (octet_length(thumbprint) = 32),
+  issued_at       timestamptz NOT NULL,
+  expires_at      timestamptz NOT NULL,
+  revoked_at      timestamptz,
+  reissue_told    boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (institution_id, token_id),
+  FOREIGN KEY (institution_id, consent_id) REFERENCES consent
+);
+CREATE INDEX consent_token_of ON consent_token (institution_id, consent_id);
+CREATE INDEX consent_token_to_end ON consent_token (expires_at) WHERE revoked_at IS NULL AND NOT reissue_told;
+
+-- What was given to whom, when, under which consent. Never the values.
+CREATE TABLE disclosure (
+  institution_id  text NOT NULL,
+  disclosure_id   text NOT NULL CHECK (disclosure_id ~ '^dsc_[a-z2-7]{26}$'),
+  consent_id      text NOT NULL,
+  subject_id      text NOT NULL,
+  subject_version int NOT NULL,
+  kind            text NOT NULL CHECK (kind IN ('query', 'match')),
+  attributes      text[] NOT NULL,
+  purpose         text NOT NULL,
+  state           text NOT NULL CHECK (state IN ('started', 'completed', 'aborted', 'failed')),
+  outcome         text CHECK (outcome IN ('provided', 'no_newer_information', 'awaiting_certificate', 'compared')),
+  billable        boolean NOT NULL DEFAULT false,
+  yen             int NOT NULL DEFAULT 0,
+  thumbprint      bytea NOT NULL,
+  started_at      timestamptz NOT NULL,
+  ended_at        timestamptz,
+  PRIMARY KEY (institution_id, disclosure_id),
+  FOREIGN KEY (institution_id, consent_id) REFERENCES consent
+);
+CREATE INDEX disclosure_of_consent ON disclosure (institution_id, consent_id, started_at);
+CREATE INDEX disclosure_by_time ON disclosure (institution_id, started_at, disclosure_id);
+CREATE INDEX disclosure_open ON disclosure (started_at) WHERE state = 'started';
+
+-- One row a key and institution; the answer is sealed, and holds no values of attributes.
+CREATE TABLE idempotency (
+  institution_id  text NOT NULL REFERENCES institution,
+  idempotency_key text NOT NULL,
+  request_sha256  bytea NOT NULL,   -- method, target, body
+  disclosure_id   text,
+  response_status int,              -- NULL: still running
+  response_sealed bytea,
+  started_at      timestamptz NOT NULL,
+  PRIMARY KEY (institution_id, idempotency_key)
+);
+CREATE INDEX idempotency_by_time ON idempotency (started_at);
+
+-- Counts by billable rule and purpose, a day (in Japan) each.
+CREATE TABLE usage (
+  institution_id text NOT NULL REFERENCES institution,
+  day            date NOT NULL,
+  rule           text NOT NULL,
+  purpose        text NOT NULL,
+  uses           bigint NOT NULL,
+  yen            bigint NOT NULL,
+  PRIMARY KEY (institution_id, day, rule, purpose)
+);

@@ -1,0 +1,74 @@
+-- From a revocation to a position in a feed. API.md 4 says why it is done this way.
+
+-- Issuers as change detection knows them. A registration takes the advisory lock of its issuer shared and then reads
+-- target_generation; detection takes it alone to raise the target. So whatever was registered before is joined with the
+-- difference, and whatever comes later was checked against the target or something newer.
+CREATE TABLE issuer (
+  issuer_key_hash     bytea PRIMARY KEY CHECK (octet_length(issuer_key_hash) = 32),
+  name                text NOT NULL,
+  detected_generation bigint NOT NULL DEFAULT 0,  -- all certificates are as this generation says
+  target_generation   bigint NOT NULL DEFAULT 0,  -- detection is on its way to this one
+  detected_at         timestamptz
+);
+
+CREATE TABLE detection (
+  issuer_key_hash bytea NOT NULL REFERENCES issuer,
+  to_generation   bigint NOT NULL,
+  from_generation bigint NOT NULL,
+  entries         bigint NOT NULL,
+  changed         bigint NOT NULL,
+  started_at      timestamptz NOT NULL,
+  ended_at        timestamptz NOT NULL,
+  PRIMARY KEY (issuer_key_hash, to_generation)
+);
+
+-- Written in the transaction that changes something; emptied by the fan-out.
+CREATE TABLE outbox (
+  outbox_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  institution_id text NOT NULL REFERENCES institution,
+  event_id       text NOT NULL CHECK (event_id ~ '^chg_[a-z2-7]{26}$'),
+  consent_id     text NOT NULL,
+  subject_id     text NOT NULL,
+  type           text NOT NULL,
+  occurred_at    timestamptz NOT NULL,
+  members        jsonb NOT NULL  -- what the type adds: subject_version, state, status_reason, …
+);
+
+CREATE TABLE feed (
+  institution_id   text PRIMARY KEY REFERENCES institution,
+  last_pos         bigint NOT NULL DEFAULT 0,
+  epoch            int NOT NULL DEFAULT 1,
+  acknowledged_pos bigint,
+  acknowledged_at  timestamptz
+);
+
+CREATE TABLE change_feed (
+  institution_id text NOT NULL REFERENCES institution,
+  pos            bigint NOT NULL,
+  event_id       text NOT NULL,
+  published_at   timestamptz NOT NULL,
+  item           text NOT NULL,  -- the JSON object that a client gets, finished
+  PRIMARY KEY (institution_id, pos),
+  UNIQUE (institution_id, event_id)
+);
+CREATE INDEX change_feed_by_time ON change_feed (published_at);
+
+-- Every change of state, one row, hash-chained for each institution. libpki-free by design: SHA-256 over the row's text.
+CREATE TABLE audit (
+  institution_id text NOT NULL REFERENCES institution,
+  seq            bigint NOT NULL,
+  at             timestamptz NOT NULL,
+  actor          text NOT NULL,   -- a certificate's thumbprint, 'operator', 'authority', 'platform'
+  verb           text NOT NULL,
+  object         text NOT NULL,
+  detail         text NOT NULL,   -- JSON without personal data
+  previous       bytea NOT NULL CHECK (octet_length(previous) = 32),
+  hash           bytea NOT NULL CHECK (octet_length(hash) = 32),
+  PRIMARY KEY (institution_id, seq)
+);
+
+CREATE TABLE audit_head (
+  institution_id text PRIMARY KEY REFERENCES institution,
+  last_seq       bigint NOT NULL,
+  last_hash      bytea NOT NULL
+);

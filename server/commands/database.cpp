@@ -1,0 +1,133 @@
+// tashika migrate, tashika audit verify: the database from the outside.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "server/commands/commands.hpp"
+#include "server/config.hpp"
+#include "server/store/audit.hpp"
+#include "server/store/key_ring.hpp"
+#include "server/store/migration.hpp"
+
+namespace server {
+namespace {
+
+pki::Time wall_clock() {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+const DatabaseConfig& database_of(const Config& config) {
+  if (!config.database) {
+    throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
+                                   config.path.string())});
+  }
+  return *config.database;
+}
+
+struct MigrateOptions {
+  std::filesystem::path config;
+  bool status = false;
+  bool json = false;
+};
+
+const char* name_of(MigrationStatus::State state) {
+  switch (state) {
+    case MigrationStatus::State::applied: return "applied";
+    case MigrationStatus::State::pending: return "pending";
+    case MigrationStatus::State::changed: return "changed";
+    case MigrationStatus::State::unknown: return "unknown";
+  }
+  return "";
+}
+
+// Exit 1 unless the database is exactly what this program needs.
+int show_status(const DatabaseConfig& database, bool json) {
+  nlohmann::json document = nlohmann::json::array();
+  bool is_current = true;
+  for (const MigrationStatus& step : migration_status(database)) {
+    is_current = is_current && step.state == MigrationStatus::State::applied;
+    const std::string at = step.applied_at ? pki::to_string(*step.applied_at) : "";
+    if (json) {
+      document.push_back({{"name", step.name}, {"state", name_of(step.state)}, {"applied_at", at}});
+    } else {
+      fmt::print("{:<32} {:<8} {}\n", step.name, name_of(step.state), at);
+    }
+  }
+  if (json) fmt::print("{}\n", document.dump(2));
+  return is_current ? kExitOk : kExitFailed;
+}
+
+int run_migrate(const MigrateOptions& options) {
+  const Config config = load_config(options.config);
+  const DatabaseConfig& database = database_of(config);
+  if (options.status) return show_status(database, options.json);
+  const auto applied = migrate(database, wall_clock());
+  for (const std::string& name : applied) fmt::print("applied {}\n", name);
+  if (applied.empty())
+    fmt::print("nothing to do: {} migrations are applied\n", migrations().size());
+  KeyRing::create_if_missing(database, wall_clock());
+  return kExitOk;
+}
+
+struct AuditOptions {
+  std::filesystem::path config;
+  bool json = false;
+};
+
+int run_audit_verify(const AuditOptions& options) {
+  const Config config = load_config(options.config);
+  DatabaseConfig database = database_of(config);
+  database.statement_timeout = std::chrono::hours{1};
+  Connection connection(database);
+  Session session(connection);
+  const AuditReport report = verify_audit(session);
+  if (options.json) {
+    nlohmann::json faults = nlohmann::json::array();
+    for (const AuditFault& fault : report.faults) {
+      faults.push_back(
+          {{"institution_id", fault.institution_id}, {"seq", fault.seq}, {"fault", fault.what}});
+    }
+    fmt::print("{}\n",
+               nlohmann::json{
+                   {"institutions", report.institutions}, {"rows", report.rows}, {"faults", faults}}
+                   .dump(2));
+  } else {
+    for (const AuditFault& fault : report.faults) {
+      fmt::print("{}: row {}: {}\n", fault.institution_id, fault.seq, fault.what);
+    }
+    fmt::print("{} rows of {} institutions: {}\n", report.rows, report.institutions,
+               report.faults.empty() ? "whole" : "NOT whole");
+  }
+  return report.faults.empty() ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+void add_migrate(CLI::App& app, Run& run) {
+  auto options = std::make_shared<MigrateOptions>();
+  CLI::App* command = app.add_subcommand("migrate", "Bring the database up to this version");
+  command->add_option("--config", options->config, "the configuration file")->required();
+  command->add_flag("--status", options->status, "show what is applied; exit 1 if anything is not");
+  command->add_flag("--json", options->json, "the status as JSON");
+  command->footer(
+      "Safe to run twice, and from two machines at once. For a new database it also makes the\n"
+      "key-encryption key (`key_encryption_key` of [database]): keep a copy of it elsewhere.\n"
+      "Example:\n  tashika migrate --config /etc/tashika/tashika.toml");
+  command->callback([options, &run] { run = [options] { return run_migrate(*options); }; });
+}
+
+void add_audit(CLI::App& app, Run& run) {
+  auto options = std::make_shared<AuditOptions>();
+  CLI::App* audit = app.add_subcommand("audit", "The log of every change of state");
+  audit->require_subcommand(1);
+  CLI::App* verify = audit->add_subcommand("verify", "Check that no row was changed or removed");
+  verify->add_option("--config", options->config, "the configuration file")->required();
+  verify->add_flag("--json", options->json, "the report as JSON");
+  verify->footer(
+      "Walks each institution's chain of hashes and names the first row that is not what was\n"
+      "written; exit 1 then.\nExample:\n  tashika audit verify --config tashika.toml");
+  verify->callback([options, &run] { run = [options] { return run_audit_verify(*options); }; });
+}
+
+}  // namespace server

@@ -1,0 +1,117 @@
+#include "server/store/audit.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+// The update takes the row's lock; who waits for it sees the newest values.
+constexpr Statement kNextRow{
+    "audit_next",
+    "INSERT INTO audit_head AS h (institution_id, last_seq, last_hash) VALUES ($1, 0, $2) "
+    "ON CONFLICT (institution_id) DO UPDATE SET last_seq = h.last_seq "
+    "RETURNING last_seq + 1, last_hash"};
+constexpr Statement kAppend{
+    "audit_append",
+    "WITH row AS (INSERT INTO audit (institution_id, seq, at, actor, verb, object, detail, "
+    "previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)) "
+    "UPDATE audit_head SET last_seq = $2, last_hash = $9 WHERE institution_id = $1"};
+constexpr Statement kHeads{"audit_heads",
+                           "SELECT i.institution_id, coalesce(h.last_seq, 0), "
+                           "coalesce(h.last_hash, '\\x') FROM institution i LEFT JOIN audit_head h "
+                           "USING (institution_id) ORDER BY institution_id"};
+constexpr Statement kRows{
+    "audit_rows",
+    "SELECT seq, extract(epoch FROM at)::bigint, actor, verb, object, detail, "
+    "previous, hash FROM audit WHERE institution_id = $1 AND seq > $2 ORDER "
+    "BY seq LIMIT 10000"};
+
+constexpr std::array<std::uint8_t, 32> kNothing{};  // before the first row
+
+// One institution's chain, row by row.
+class Chain {
+ public:
+  explicit Chain(std::string institution_id) : institution_id_(std::move(institution_id)) {}
+
+  // Empty, or what is wrong with the row.
+  std::string add(const pqxx::row& row) {
+    const auto seq = row[0].as<std::int64_t>();
+    if (seq != seq_ + 1) return fmt::format("row {} is missing", seq_ + 1);
+    const AuditEntry entry{row[2].as<std::string>(), row[3].as<std::string>(),
+                           row[4].as<std::string>(), row[5].as<std::string>()};
+    const auto previous = sql::bytes(row[6]);
+    if (!pki::equal(previous, hash_)) return "it does not follow the row before it";
+    const auto hash = audit_hash(institution_id_, seq, sql::time(row[1]), entry, previous);
+    if (!pki::equal(hash.bytes(), sql::bytes(row[7]))) return "its content is not what was hashed";
+    seq_ = seq;
+    hash_.assign(hash.bytes().begin(), hash.bytes().end());
+    return {};
+  }
+
+  [[nodiscard]] std::int64_t seq() const { return seq_; }
+  [[nodiscard]] pki::Bytes hash() const { return hash_; }
+
+ private:
+  std::string institution_id_;
+  std::int64_t seq_ = 0;
+  std::vector<std::uint8_t> hash_{kNothing.begin(), kNothing.end()};
+};
+
+}  // namespace
+
+pki::Digest audit_hash(const std::string& institution_id, std::int64_t seq, pki::Time at,
+                       const AuditEntry& entry, pki::Bytes previous) {
+  return pki::digest(
+      pki::DigestAlgorithm::sha256,
+      pki::as_bytes(fmt::format("tashika audit 1\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", institution_id,
+                                seq, pki::to_string(at), entry.actor, entry.verb, entry.object,
+                                entry.detail, pki::to_hex(previous))));
+}
+
+void append_audit(Session& session, pki::Time now, const AuditEntry& entry,
+                  const std::string& institution_id) {
+  const std::string& owner = institution_id.empty() ? session.institution_id() : institution_id;
+  for (const std::string* text : {&entry.actor, &entry.verb, &entry.object, &entry.detail}) {
+    if (text->find('\n') != std::string::npos) {
+      throw std::logic_error("an audit entry has a line feed");
+    }
+  }
+  const auto head = sql::exec(session, kNextRow, owner, sql::bytea(kNothing));
+  const auto seq = head[0][0].as<std::int64_t>();
+  const auto previous = sql::bytes(head[0][1]);
+  const auto hash = audit_hash(owner, seq, now, entry, previous);
+  sql::exec(session, kAppend, owner, seq, sql::timestamp(now), entry.actor, entry.verb,
+            entry.object, entry.detail, sql::bytea(previous), sql::bytea(hash.bytes()));
+}
+
+AuditReport verify_audit(Session& session) {
+  AuditReport report;
+  for (const pqxx::row& head : sql::exec(session, kHeads)) {
+    const auto institution_id = head[0].as<std::string>();
+    Chain chain(institution_id);
+    std::string fault;
+    for (;;) {
+      const auto rows = sql::exec(session, kRows, institution_id, chain.seq());
+      for (const pqxx::row& row : rows) {
+        fault = chain.add(row);
+        if (!fault.empty()) break;
+        ++report.rows;
+      }
+      if (!fault.empty() || rows.empty()) break;
+    }
+    if (fault.empty() && (chain.seq() != head[1].as<std::int64_t>() ||
+                          (chain.seq() != 0 && !pki::equal(chain.hash(), sql::bytes(head[2]))))) {
+      fault = fmt::format("the chain ends before row {}, which was written",
+                          head[1].as<std::int64_t>());
+    }
+    if (!fault.empty()) report.faults.push_back({institution_id, chain.seq() + 1, fault});
+    ++report.institutions;
+  }
+  return report;
+}
+
+}  // namespace server

@@ -1,0 +1,235 @@
+#include "server/store/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "server/store/ids.hpp"
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+class Listener final : public pqxx::notification_receiver {
+ public:
+  Listener(pqxx::connection& connection, const char* channel, std::uint64_t& count)
+      : pqxx::notification_receiver(connection, channel), count_(count) {}
+  void operator()(const std::string&, int) override { ++count_; }
+
+ private:
+  std::uint64_t& count_;
+};
+
+// libpq reads what the URL does not say from its environment; these two are not the operator's to
+// forget.
+std::string settings(const DatabaseConfig& config) {
+  return fmt::format(
+      "SET search_path = tashika; SET statement_timeout = {}; SET lock_timeout = {}; "
+      "SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; "
+      "SET TimeZone = 'UTC'",
+      config.statement_timeout.count(), config.statement_timeout.count(),
+      2 * config.statement_timeout.count());
+}
+
+// The first line of what PostgreSQL or libpq says. Of a connection only: of a statement it may
+// quote values.
+std::string first_line(std::string text) {
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+void Connection::Native::connect() {
+  listener.reset();
+  prepared.clear();
+  connection.reset();
+  ::setenv(
+      "PGCONNECT_TIMEOUT",
+      fmt::format("{}", std::max<std::int64_t>(2, config.connect_timeout / std::chrono::seconds{1}))
+          .c_str(),
+      0);
+  ::setenv("PGAPPNAME", "tashika", 0);
+  try {
+    connection = std::make_unique<pqxx::connection>(config.url);
+    pqxx::nontransaction(*connection).exec(settings(config));
+  } catch (const pqxx::failure& error) {
+    connection.reset();
+    throw DatabaseUnavailable(
+        fmt::format("the database can't be reached: {}", first_line(error.what())));
+  }
+}
+
+Connection::Connection(const DatabaseConfig& config) : native_(std::make_unique<Native>(config)) {}
+Connection::~Connection() = default;
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+
+bool Connection::wait_for_notification(const char* channel, std::chrono::milliseconds timeout) {
+  try {
+    if (!native_->connection) native_->connect();
+    if (!native_->listener) {
+      native_->listener =
+          std::make_unique<Listener>(*native_->connection, channel, native_->notifications);
+    }
+    const std::uint64_t before = native_->notifications;
+    native_->connection->await_notification(static_cast<long>(timeout.count() / 1000),
+                                            static_cast<long>(timeout.count() % 1000 * 1000));
+    return native_->notifications != before;
+  } catch (const pqxx::failure& error) {
+    native_->listener.reset();
+    native_->connection.reset();
+    throw DatabaseUnavailable(fmt::format("the database is gone: {}", first_line(error.what())));
+  }
+}
+
+Session::Native::Native(Connection::Native& on, const std::string& begin_with)
+    : connection(on), opening(begin_with) {
+  // A connection that died while it was idle is found out here, where nothing was done yet.
+  try {
+    if (connection.connection) {
+      begin();
+      return;
+    }
+  } catch (const pqxx::failure&) {
+    transaction.reset();
+  }
+  connection.connect();
+  try {
+    begin();
+  } catch (const std::exception&) {
+    transaction.reset();
+    sql::rethrow("begin");
+  }
+}
+
+void Session::Native::begin() {
+  transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
+  transaction->exec(opening);
+  is_open = true;
+}
+
+Session::Native::~Native() {
+  try {
+    if (is_open) transaction->exec("ROLLBACK");
+    transaction.reset();
+  } catch (const std::exception&) {  // the connection is of no more use
+    transaction.reset();
+    connection.listener.reset();
+    connection.connection.reset();
+  }
+}
+
+Session::Session(Connection& connection, const std::string& institution_id)
+    : institution_id_(institution_id) {
+  if (!is_id(institution_id, kInstitutionId)) {
+    throw std::invalid_argument("a transaction needs the institution whose rows it sees");
+  }
+  native_ = std::make_unique<Native>(connection.native(),
+                                     fmt::format("BEGIN; SET LOCAL ROLE tashika_api; "
+                                                 "SELECT set_config('app.institution', '{}', true)",
+                                                 institution_id));
+}
+
+Session::Session(Connection& connection)
+    : native_(std::make_unique<Native>(connection.native(),
+                                       "BEGIN; SET LOCAL ROLE tashika_platform")) {}
+
+Session::~Session() = default;
+
+void Session::commit() {
+  if (native_->has_failed || !native_->is_open) {
+    throw std::logic_error("a transaction that failed was to be committed");
+  }
+  try {
+    native_->is_open = false;
+    native_->transaction->exec("COMMIT");
+  } catch (const std::exception&) {
+    sql::rethrow("commit");
+  }
+}
+
+namespace sql {
+
+void rethrow(const char* statement) {
+  try {
+    throw;
+  } catch (const pqxx::broken_connection&) {
+    throw DatabaseUnavailable(fmt::format("the database went away during {}", statement));
+  } catch (const pqxx::sql_error& error) {
+    const std::string state = error.sqlstate();
+    const std::string text = fmt::format("statement {} failed with SQLSTATE {}", statement, state);
+    if (state == "23505") throw AlreadyThere(text, state);
+    if (state == "40001" || state == "40P01" || state == "55P03") throw Conflict(text, state);
+    // Cancelled by a time-out, shutting down, too many connections, disk full.
+    if (state.starts_with("57") || state.starts_with("53")) throw DatabaseUnavailable(text);
+    throw DatabaseError(text, state);
+  } catch (const pqxx::failure&) {
+    throw DatabaseUnavailable(fmt::format("the database did not finish {}", statement));
+  }
+}
+
+void prepare(Session::Native& session, const Statement& statement) {
+  if (session.connection.prepared.contains(statement.name)) return;
+  session.connection.connection->prepare(statement.name, statement.text);
+  session.connection.prepared.emplace(statement.name);
+}
+
+std::string timestamp(pki::Time time) {
+  return fmt::format("{}", pki::to_string(time));
+}
+
+std::optional<std::string> timestamp(const std::optional<pki::Time>& time) {
+  if (!time) return std::nullopt;
+  return timestamp(*time);
+}
+
+pqxx::binarystring bytea(pki::Bytes bytes) {
+  return pqxx::binarystring(bytes.data(), bytes.size());
+}
+
+std::string text_array(const std::vector<std::string>& texts) {
+  std::string out = "{";
+  for (const std::string& text : texts) {
+    if (out.size() > 1) out += ',';
+    out += '"';
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  out += '}';
+  return out;
+}
+
+pki::Time time(const pqxx::field& field) {
+  return pki::Time{std::chrono::seconds{field.as<std::int64_t>()}};
+}
+
+std::optional<pki::Time> optional_time(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return time(field);
+}
+
+std::vector<std::uint8_t> bytes(const pqxx::field& field) {
+  const pqxx::binarystring binary(field);
+  return {binary.data(), binary.data() + binary.size()};
+}
+
+std::optional<std::string> optional_text(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return field.as<std::string>();
+}
+
+std::vector<std::string> texts(const pqxx::field& field) {
+  std::vector<std::string> out;
+  auto parser = field.as_array();
+  for (auto next = parser.get_next(); next.first != pqxx::array_parser::juncture::done;
+       next = parser.get_next()) {
+    if (next.first == pqxx::array_parser::juncture::string_value) out.push_back(next.second);
+  }
+  return out;
+}
+
+}  // namespace sql
+}  // namespace server

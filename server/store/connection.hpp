@@ -1,0 +1,89 @@
+// connection.hpp: a connection to PostgreSQL, and transactions on it. Blocking: only for the
+// threads of the Database's pool, and for commands. Nothing of libpqxx shows here; the SQL is in
+// the other files of this directory, which include sql.hpp.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "server/platform_config.hpp"
+
+namespace server {
+
+// The database can't be reached, is overloaded, or did not answer in time. Nobody's fault who
+// asked.
+class DatabaseUnavailable : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A statement failed for a reason that only a bug or a wrong schema explains. The text has the
+// statement's name and SQLSTATE, never values: PostgreSQL quotes rows in its messages.
+class DatabaseError : public std::runtime_error {
+ public:
+  DatabaseError(const std::string& text, std::string sqlstate)
+      : std::runtime_error(text), sqlstate_(std::move(sqlstate)) {}
+  [[nodiscard]] const std::string& sqlstate() const { return sqlstate_; }
+
+ private:
+  std::string sqlstate_;
+};
+
+// A row that must be the only one of its kind is there already.
+class AlreadyThere : public DatabaseError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
+// Another transaction was in the way: do it all again. Database::run does.
+class Conflict : public DatabaseError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
+// One connection. One thread at a time.
+class Connection {
+ public:
+  // Connects. Throws DatabaseUnavailable, which says to what and why, without a password.
+  explicit Connection(const DatabaseConfig& config);
+  ~Connection();
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+
+  // Waits until somebody notifies on `channel`, up to a time; true if somebody did. The first call
+  // begins to listen. Throws DatabaseUnavailable.
+  bool wait_for_notification(const char* channel, std::chrono::milliseconds timeout);
+
+  struct Native;  // sql.hpp
+  [[nodiscard]] Native& native() { return *native_; }
+
+ private:
+  std::unique_ptr<Native> native_;
+};
+
+// One transaction, rolled back unless committed. READ COMMITTED.
+class Session {
+ public:
+  // Sees and writes the rows of that institution, and no others (row-level security).
+  Session(Connection& connection, const std::string& institution_id);
+  // Sees and writes all rows: for what belongs to the platform (fan-out, detection, commands).
+  explicit Session(Connection& connection);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void commit();
+
+  // Empty for the platform's.
+  [[nodiscard]] const std::string& institution_id() const { return institution_id_; }
+  struct Native;  // sql.hpp
+  [[nodiscard]] Native& native() { return *native_; }
+
+ private:
+  std::string institution_id_;
+  std::unique_ptr<Native> native_;
+};
+
+}  // namespace server

@@ -1,0 +1,253 @@
+#include "server/store/key_ring.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "server/files.hpp"
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+constexpr Statement kNewestDataKey{
+    "newest_data_key",
+    "SELECT key_version, kek, wrapped FROM data_key WHERE institution_id = $1 "
+    "ORDER BY key_version DESC LIMIT 1"};
+constexpr Statement kDataKey{"data_key",
+                             "SELECT key_version, kek, wrapped FROM data_key WHERE institution_id "
+                             "= $1 AND key_version = $2"};
+constexpr Statement kAddDataKey{"add_data_key",
+                                "INSERT INTO data_key (institution_id, key_version, kek, wrapped, "
+                                "created_at) VALUES ($1, $2, $3, $4, $5)"};
+constexpr Statement kPlatformKey{
+    "platform_key",
+    "SELECT key_id, kek, wrapped FROM platform_key WHERE purpose = $1 ORDER BY created_at DESC, "
+    "key_id DESC LIMIT 1"};
+constexpr Statement kTokenKeys{"token_keys",
+                               "SELECT key_id, kek, wrapped, retired_at IS NOT NULL FROM "
+                               "platform_key WHERE purpose = 'token-signing' ORDER BY created_at "
+                               "DESC, key_id DESC"};
+constexpr Statement kAddPlatformKey{
+    "add_platform_key",
+    "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6)"};
+constexpr Statement kAnySealed{
+    "any_sealed", "SELECT EXISTS (SELECT FROM platform_key) OR EXISTS (SELECT FROM data_key)"};
+
+constexpr std::size_t kVersionOctets = 4;  // in front of what a data key sealed
+
+std::string data_key_place(const std::string& institution_id, std::int32_t version) {
+  return fmt::format("data_key.{}.{}", institution_id, version);
+}
+
+std::string platform_key_place(std::string_view purpose, std::string_view key_id) {
+  return fmt::format("platform_key.{}.{}", purpose, key_id);
+}
+
+std::string column_place(const std::string& institution_id, std::string_view place,
+                         std::int32_t version) {
+  return fmt::format("{}.{}.{}", institution_id, place, version);
+}
+
+// Written whole or not at all; two at once end with one key.
+void write_new_key(const std::filesystem::path& file) {
+  std::filesystem::create_directories(file.parent_path());
+  const FileDescriptor fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) throw_errno("cannot create the key-encryption key", file);
+  const std::string text = fmt::format("{}\n", pki::to_hex(SecretKey::random().bytes()));
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+      ::fsync(fd.get()) != 0) {
+    const int error = errno;
+    ::unlink(file.c_str());
+    errno = error;
+    throw_errno("cannot write the key-encryption key", file);
+  }
+  sync_directory(file.parent_path());
+}
+
+SecretKey read_key(const std::filesystem::path& file) {
+  std::string text;
+  try {
+    text = read_file(file, 4096);
+  } catch (const std::system_error& error) {
+    throw KeyEncryptionFault(fmt::format(
+        "{} (`key_encryption_key` of [database]; `tashika migrate` makes it for a new database)",
+        error.what()));
+  }
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
+    text.pop_back();
+  }
+  const auto octets = pki::from_hex(text);
+  if (text.size() != 2 * SecretKey::kOctets || octets.size() != SecretKey::kOctets) {
+    throw KeyEncryptionFault(
+        fmt::format("{}: a key-encryption key is 64 hexadecimal digits", file.string()));
+  }
+  struct stat status {};
+  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & 077U) != 0) {
+    throw KeyEncryptionFault(
+        fmt::format("{}: others than its owner may read this key; chmod 600 it", file.string()));
+  }
+  return SecretKey(octets);
+}
+
+}  // namespace
+
+KeyRing::TokenKey::~TokenKey() {
+  // Through a volatile pointer, so that it is not left out as useless.
+  volatile char* at = private_pem.data();
+  for (std::size_t i = 0; i < private_pem.size(); ++i) at[i] = 0;
+}
+
+KeyRing::KeyRing(const std::filesystem::path& file)
+    : kek_(read_key(file)),
+      id_(pki::to_hex(pki::digest(pki::DigestAlgorithm::sha256, kek_.bytes()).bytes().first(8))) {}
+
+void KeyRing::create_if_missing(const DatabaseConfig& config, pki::Time now) {
+  Connection connection(config);
+  Session session(connection);
+  const bool sealed = sql::exec(session, kAnySealed)[0][0].as<bool>();
+  if (!sealed && !std::filesystem::exists(config.key_encryption_key)) {
+    write_new_key(config.key_encryption_key);
+  }
+  const KeyRing ring(config.key_encryption_key);
+  for (const char* purpose : {"serial-mac", "cursor-mac"}) {
+    if (!sql::exec(session, kPlatformKey, purpose).empty()) continue;
+    const std::string key_id = "1";
+    const auto wrapped =
+        seal(ring.kek_, platform_key_place(purpose, key_id), SecretKey::random().bytes());
+    sql::exec(session, kAddPlatformKey, purpose, key_id, ring.id_, sql::bytea(wrapped),
+              std::optional<std::string>(), sql::timestamp(now));
+  }
+  session.commit();
+}
+
+SecretKey KeyRing::unwrap(const std::string& kek, const std::string& place,
+                          pki::Bytes wrapped) const {
+  if (kek != id_) {
+    throw KeyEncryptionFault(fmt::format(
+        "{} was wrapped by the key-encryption key {}, and ours is {}", place, kek, id_));
+  }
+  return SecretKey(open_sealed(kek_, place, wrapped));
+}
+
+KeyRing::DataKey KeyRing::data_key(Session& session, const std::string& institution_id,
+                                   std::optional<std::int32_t> version) {
+  if (version) {
+    const std::lock_guard lock(mutex_);
+    const auto& known = data_keys_[institution_id];
+    if (const auto found = known.find(*version); found != known.end()) {
+      return {found->first, found->second};
+    }
+  }
+  const auto rows = version ? sql::exec(session, kDataKey, institution_id, *version)
+                            : sql::exec(session, kNewestDataKey, institution_id);
+  if (rows.empty()) throw SealBroken(fmt::format("{} has no such data key", institution_id));
+  const auto number = rows[0][0].as<std::int32_t>();
+  const SecretKey key = unwrap(rows[0][1].as<std::string>(), data_key_place(institution_id, number),
+                               sql::bytes(rows[0][2]));
+  const std::lock_guard lock(mutex_);
+  data_keys_[institution_id].insert_or_assign(number, key);
+  return {number, key};
+}
+
+std::vector<std::uint8_t> KeyRing::seal_for(Session& session, const std::string& institution_id,
+                                            std::string_view place, pki::Bytes plain) {
+  std::optional<std::int32_t> newest;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto& known = data_keys_[institution_id];
+    if (!known.empty()) newest = known.rbegin()->first;
+  }
+  const DataKey key = data_key(session, institution_id, newest);
+  const auto body = seal(key.key, column_place(institution_id, place, key.version), plain);
+  std::vector<std::uint8_t> out(kVersionOctets + body.size());
+  for (std::size_t i = 0; i < kVersionOctets; ++i) {
+    out[i] = static_cast<std::uint8_t>(static_cast<std::uint32_t>(key.version) >> (24 - 8 * i));
+  }
+  std::copy(body.begin(), body.end(), out.begin() + kVersionOctets);
+  return out;
+}
+
+std::vector<std::uint8_t> KeyRing::open_for(Session& session, const std::string& institution_id,
+                                            std::string_view place, pki::Bytes sealed) {
+  if (sealed.size() < kVersionOctets) {
+    throw SealBroken(fmt::format("{}: too short to have been sealed", place));
+  }
+  std::uint32_t version = 0;
+  for (std::size_t i = 0; i < kVersionOctets; ++i) version = version << 8 | sealed[i];
+  const DataKey key = data_key(session, institution_id, static_cast<std::int32_t>(version));
+  return open_sealed(key.key, column_place(institution_id, place, key.version),
+                     sealed.subspan(kVersionOctets));
+}
+
+void KeyRing::add_data_key(Session& session, const std::string& institution_id, pki::Time now) {
+  const auto newest = sql::exec(session, kNewestDataKey, institution_id);
+  const std::int32_t version = newest.empty() ? 1 : newest[0][0].as<std::int32_t>() + 1;
+  const auto wrapped =
+      seal(kek_, data_key_place(institution_id, version), SecretKey::random().bytes());
+  sql::exec(session, kAddDataKey, institution_id, version, id_, sql::bytea(wrapped),
+            sql::timestamp(now));
+}
+
+SecretKey KeyRing::platform_key(Session& session, const std::string& purpose) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = platform_keys_.find(purpose);
+    if (found != platform_keys_.end()) return found->second;
+  }
+  const auto rows = sql::exec(session, kPlatformKey, purpose);
+  if (rows.empty()) {
+    throw KeyEncryptionFault(
+        fmt::format("the database has no {} key: run `tashika migrate`", purpose));
+  }
+  const SecretKey key =
+      unwrap(rows[0][1].as<std::string>(),
+             platform_key_place(purpose, rows[0][0].as<std::string>()), sql::bytes(rows[0][2]));
+  const std::lock_guard lock(mutex_);
+  platform_keys_.insert_or_assign(purpose, key);
+  return key;
+}
+
+std::vector<std::uint8_t> KeyRing::serial_mac(Session& session, pki::Bytes issuer_key_hash,
+                                              pki::Bytes serial) {
+  std::vector<std::uint8_t> named(issuer_key_hash.begin(), issuer_key_hash.end());
+  named.insert(named.end(), serial.begin(), serial.end());
+  return mac(platform_key(session, "serial-mac"), named, 16);
+}
+
+SecretKey KeyRing::cursor_key(Session& session) {
+  return platform_key(session, "cursor-mac");
+}
+
+std::vector<KeyRing::TokenKey> KeyRing::token_keys(Session& session) {
+  std::vector<TokenKey> out;
+  for (const pqxx::row& row : sql::exec(session, kTokenKeys)) {
+    TokenKey key;
+    key.key_id = row[0].as<std::string>();
+    if (row[1].as<std::string>() != id_) {
+      throw KeyEncryptionFault(fmt::format("token key {} was wrapped by the key-encryption key {}",
+                                           key.key_id, row[1].as<std::string>()));
+    }
+    const auto pem =
+        open_sealed(kek_, platform_key_place("token-signing", key.key_id), sql::bytes(row[2]));
+    key.private_pem.assign(pem.begin(), pem.end());
+    key.is_retired = row[3].as<bool>();
+    out.push_back(std::move(key));
+  }
+  return out;
+}
+
+void KeyRing::add_token_key(Session& session, const std::string& key_id,
+                            std::string_view private_pem, std::string_view public_jwk,
+                            pki::Time now) {
+  const auto wrapped =
+      seal(kek_, platform_key_place("token-signing", key_id), pki::as_bytes(private_pem));
+  sql::exec(session, kAddPlatformKey, "token-signing", key_id, id_, sql::bytea(wrapped),
+            std::optional<std::string>(std::string(public_jwk)), sql::timestamp(now));
+}
+
+}  // namespace server

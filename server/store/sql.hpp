@@ -1,0 +1,94 @@
+// sql.hpp: libpqxx, for the files of this directory only. A statement is a named constant with its
+// text; it is prepared when a connection first needs it.
+#pragma once
+
+#include <optional>
+#include <pqxx/pqxx>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "libpki/asn1_time.hpp"
+#include "libpki/bytes.hpp"
+#include "server/store/connection.hpp"
+
+namespace server {
+
+struct Statement {
+  const char* name;  // in errors and in pg_prepared_statements
+  const char* text;
+};
+
+struct Connection::Native {
+  explicit Native(const DatabaseConfig& database) : config(database) { connect(); }
+  void connect();
+
+  DatabaseConfig config;
+  std::unique_ptr<pqxx::connection> connection;
+  std::set<std::string, std::less<>> prepared;
+  // Of wait_for_notification; goes before the connection that it listens on.
+  std::unique_ptr<pqxx::notification_receiver> listener;
+  std::uint64_t notifications = 0;
+};
+
+struct Session::Native {
+  Native(Connection::Native& on, const std::string& opening);
+  ~Native();
+  void begin();
+
+  Connection::Native& connection;
+  const std::string opening;
+  // BEGIN and COMMIT are ours, so that opening a transaction is one round trip.
+  std::unique_ptr<pqxx::nontransaction> transaction;
+  bool is_open = false;
+  bool has_failed = false;  // a statement did: there is nothing to commit
+};
+
+namespace sql {
+
+// Parameters as PostgreSQL reads them: a moment, a byte string, an array of texts.
+[[nodiscard]] std::string timestamp(pki::Time time);
+[[nodiscard]] std::optional<std::string> timestamp(const std::optional<pki::Time>& time);
+[[nodiscard]] pqxx::binarystring bytea(pki::Bytes bytes);
+[[nodiscard]] std::string text_array(const std::vector<std::string>& texts);
+
+// Fields back. A moment must be selected as `extract(epoch from …)::bigint`.
+[[nodiscard]] pki::Time time(const pqxx::field& field);
+[[nodiscard]] std::optional<pki::Time> optional_time(const pqxx::field& field);
+[[nodiscard]] std::vector<std::uint8_t> bytes(const pqxx::field& field);
+[[nodiscard]] std::optional<std::string> optional_text(const pqxx::field& field);
+[[nodiscard]] std::vector<std::string> texts(const pqxx::field& field);
+
+// Names what happened, and turns libpqxx's exceptions into ours. Called in a catch block.
+[[noreturn]] void rethrow(const char* statement);
+
+void prepare(Session::Native& session, const Statement& statement);
+
+// Optionals become NULL or their value.
+template <class T>
+auto parameter(const T& value) {
+  return value;
+}
+inline const char* parameter(const std::optional<std::string>& value) {
+  return value ? value->c_str() : nullptr;
+}
+inline std::string parameter(std::string_view value) {
+  return std::string(value);
+}
+
+template <class... Arguments>
+pqxx::result exec(Session& session, const Statement& statement, const Arguments&... arguments) {
+  Session::Native& native = session.native();
+  try {
+    prepare(native, statement);
+    return native.transaction->exec_prepared(statement.name, parameter(arguments)...);
+  } catch (const std::exception&) {
+    native.has_failed = true;
+    rethrow(statement.name);
+  }
+}
+
+}  // namespace sql
+}  // namespace server
