@@ -54,7 +54,7 @@ struct AuthorityConfig {
   std::string url;                    // https
   std::filesystem::path certificate;  // ours, for mutual TLS
   std::filesystem::path key;
-  std::filesystem::path ca;  // trust anchors for the authority's server
+  std::filesystem::path ca;                  // trust anchors for the authority's server
   std::uint32_t connections = 16;            // of all threads together, at least one each
   std::uint32_t queue_max = 1024;            // questions waiting for a connection; more is refused
   std::chrono::milliseconds timeout{5'000};  // of one question, all its attempts

@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -92,7 +93,7 @@ AuthorityConnection::AuthorityConnection(asio::any_io_executor executor, Authori
     : link_(link), stream_(std::move(executor), link.tls()) {}
 
 void AuthorityConnection::close() {
-  is_closed_ = true;
+  if (const auto resolution = resolution_.lock()) resolution->limit.cancel();
   beast::get_lowest_layer(stream_).close();
 }
 
@@ -124,7 +125,38 @@ void AuthorityConnection::fail(const char* doing, const error_code& ec) {
   throw AttemptFailed(trouble, fmt::format("{}: {}", doing, why), another);
 }
 
-asio::awaitable<void> AuthorityConnection::connect() {
+struct AuthorityConnection::Resolution {
+  explicit Resolution(const asio::any_io_executor& executor)
+      : resolver(executor), limit(executor) {}
+  tcp::resolver resolver;
+  asio::steady_timer limit;
+  error_code failed = asio::error::timed_out;
+  tcp::resolver::results_type found;
+};
+
+// The system's resolver can't be interrupted: who gives up leaves it behind.
+asio::awaitable<tcp::resolver::results_type> AuthorityConnection::resolve(
+    Clock::time_point deadline) {
+  const auto resolution =
+      std::make_shared<Resolution>(beast::get_lowest_layer(stream_).get_executor());
+  resolution_ = resolution;
+  resolution->limit.expires_at(deadline);
+  resolution->resolver.async_resolve(
+      link_.address().host, link_.address().port,
+      [resolution](const error_code& ec, tcp::resolver::results_type found) {
+        resolution->failed = ec;
+        resolution->found = std::move(found);
+        resolution->limit.cancel();
+      });
+  const auto [interrupted] = co_await resolution->limit.async_wait(kQuiet);
+  const bool is_unfinished = resolution->failed == asio::error::timed_out;
+  if (is_unfinished && interrupted) fail("cannot find its address", interrupted);
+  if (is_unfinished) fail("cannot find its address", beast::error::timeout);
+  if (resolution->failed) fail("cannot find its address", resolution->failed);
+  co_return resolution->found;
+}
+
+asio::awaitable<void> AuthorityConnection::connect(Clock::time_point deadline) {
   const AuthorityAddress& address = link_.address();
   beast::tcp_stream& lowest = beast::get_lowest_layer(stream_);
   error_code ec;
@@ -133,11 +165,7 @@ asio::awaitable<void> AuthorityConnection::connect() {
                                  static_cast<std::uint16_t>(std::stoul(address.port)));
     std::tie(ec) = co_await lowest.async_connect(endpoint, kQuiet);
   } else {
-    tcp::resolver resolver(lowest.get_executor());
-    const auto [failed, found] =
-        co_await resolver.async_resolve(address.host, address.port, kQuiet);
-    if (is_closed_) fail("cannot find its address", asio::error::operation_aborted);
-    if (failed) fail("cannot find its address", failed);
+    const tcp::resolver::results_type found = co_await resolve(deadline);
     tcp::endpoint used;
     std::tie(ec, used) = co_await lowest.async_connect(found, kQuiet);
   }
@@ -147,7 +175,7 @@ asio::awaitable<void> AuthorityConnection::connect() {
 
 asio::awaitable<void> AuthorityConnection::open(Clock::time_point deadline) {
   beast::get_lowest_layer(stream_).expires_at(deadline);
-  co_await connect();
+  co_await connect(deadline);
   const AuthorityAddress& address = link_.address();
   // Numeric or not: the certificate must be of this host (RFC 9110 4.3.4).
   stream_.set_verify_callback(asio::ssl::host_name_verification(address.host));

@@ -4,11 +4,13 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <boost/intrusive/list.hpp>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -58,13 +60,16 @@ class AuthorityConnection : public boost::intrusive::list_base_hook<
   void close();
 
  private:
-  boost::asio::awaitable<void> connect();
+  struct Resolution;
+  boost::asio::awaitable<boost::asio::ip::tcp::resolver::results_type> resolve(
+      Clock::time_point deadline);
+  boost::asio::awaitable<void> connect(Clock::time_point deadline);
   [[noreturn]] void fail(const char* doing, const boost::system::error_code& ec);
 
   AuthorityLink& link_;
   boost::beast::ssl_stream<boost::beast::tcp_stream> stream_;
+  std::weak_ptr<Resolution> resolution_;  // while one is under way
   bool is_open_ = false;
-  bool is_closed_ = false;  // by close()
   bool keeps_alive_ = false;
   std::uint64_t answered_ = 0;
 };

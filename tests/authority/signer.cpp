@@ -66,12 +66,12 @@ Octets from_base64(const std::string& text) {
   const int size =
       EVP_DecodeBlock(octets.data(), reinterpret_cast<const unsigned char*>(text.data()),
                       static_cast<int>(text.size()));
-  if (size < 0 || text.size() % 4 != 0) throw Failure("the document is not base64 with padding");
-  octets.resize(static_cast<std::size_t>(size));
-  // EVP_DecodeBlock counts the octets of the padding.
-  for (auto letter = text.rbegin(); letter != text.rend() && *letter == '='; ++letter) {
-    octets.pop_back();
+  // EVP_DecodeBlock takes "=" for zero bits, and counts the octets of the padding.
+  const std::size_t padding = text.size() - text.find_last_not_of('=') - 1;
+  if (size < 0 || text.size() % 4 != 0 || (!text.empty() && padding > 2)) {
+    throw Failure("the document is not base64 with padding");
   }
+  octets.resize(text.empty() ? 0 : static_cast<std::size_t>(size) - padding);
   return octets;
 }
 

@@ -5,6 +5,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <set>
+#include <thread>
 
 #include "server/upstream/authority_metrics.hpp"
 #include "tests/server_unit/authority_fixture.hpp"
@@ -256,7 +257,7 @@ TEST_CASE("client: the breaker opens, lets one try, and closes", "[client]") {
                               Catch::Contains("{kind=\"ask\",outcome=\"unavailable\"} 2\n"));
   asker.run_for(milliseconds(1));
   while (asker.link->breaker.state(CircuitBreaker::Clock::now()) == CircuitBreaker::State::open) {
-    usleep(10'000);
+    std::this_thread::sleep_for(milliseconds(10));
   }
   CHECK(ask(asker).answer);
   CHECK(asker.link->breaker.state(CircuitBreaker::Clock::now()) == CircuitBreaker::State::closed);
