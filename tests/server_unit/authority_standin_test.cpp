@@ -152,7 +152,7 @@ TEST_CASE("stand-in: a consent that is registered again is the same one", "[stan
   CHECK(once.valid_until > once.valid_from);
   std::size_t registered = 0;
   for (const Json& consent : customer.standin().control("consents").at("consents")) {
-    registered += consent.at("person") == 2 ? 1 : 0;
+    registered += consent.at("person") == 2 ? 1U : 0U;
   }
   CHECK(registered == 1);
 }
