@@ -10,8 +10,9 @@ BEGIN
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one.table_name);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', one.table_name);
-    EXECUTE format('CREATE POLICY own_rows ON %I TO tashika_api USING (institution_id = current_institution()) '
-                   'WITH CHECK (institution_id = current_institution())', one.table_name);
+    -- A scalar query is asked once a statement; the function alone would be, for every row.
+    EXECUTE format('CREATE POLICY own_rows ON %I TO tashika_api USING (institution_id = (SELECT current_institution())) '
+                   'WITH CHECK (institution_id = (SELECT current_institution()))', one.table_name);
     EXECUTE format('CREATE POLICY all_rows ON %I TO tashika_platform USING (true) WITH CHECK (true)', one.table_name);
   END LOOP;
 END $$;
@@ -26,7 +27,7 @@ END $$;
 GRANT SELECT ON institution, service, client_certificate, data_key, platform_key, issuer, feed, change_feed, audit TO tashika_api;
 GRANT SELECT, INSERT, UPDATE ON subject, certificate, consent, consent_token, disclosure, idempotency, usage, audit_head
   TO tashika_api;
-GRANT UPDATE (acknowledged_pos, acknowledged_at) ON feed TO tashika_api;
+GRANT SELECT, INSERT, UPDATE ON feed_acknowledgement TO tashika_api;
 GRANT DELETE ON idempotency TO tashika_api;
 GRANT INSERT ON outbox, audit TO tashika_api;
 GRANT USAGE ON SEQUENCE outbox_outbox_id_seq TO tashika_api;
