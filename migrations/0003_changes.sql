@@ -27,23 +27,34 @@ CREATE TABLE outbox (
   outbox_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   institution_id text NOT NULL REFERENCES institution,
   event_id       text NOT NULL CHECK (event_id ~ '^chg_[a-z2-7]{26}$'),
-  consent_id     text NOT NULL,
-  subject_id     text NOT NULL,
-  type           text NOT NULL,
+  consent_id     text CHECK (consent_id ~ '^cns_[a-z2-7]{26}$'),  -- NULL: about no one's consent (status.stale)
+  subject_id     text CHECK (subject_id ~ '^sub_[a-z2-7]{26}$'),
+  type           text NOT NULL CHECK (type ~ '^[a-z_]+[.][a-z_]+$'),
   occurred_at    timestamptz NOT NULL,
-  members        jsonb NOT NULL  -- what the type adds: subject_version, state, status_reason, …
-);
+  -- What the type adds: subject_version, state, status_reason, … An object as text, which goes into the item as it is.
+  members        text NOT NULL CHECK (jsonb_typeof(members::jsonb) = 'object')
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);  -- a queue: what is dead lies in front
 
+-- Only fan-out, pruning and a new epoch lock these rows, each briefly: whatever else did would hold up the feeds.
 CREATE TABLE feed (
-  institution_id   text PRIMARY KEY REFERENCES institution,
-  last_pos         bigint NOT NULL DEFAULT 0,
-  epoch            int NOT NULL DEFAULT 1,
-  acknowledged_pos bigint,
-  acknowledged_at  timestamptz
+  institution_id text PRIMARY KEY REFERENCES institution,
+  last_pos       bigint NOT NULL DEFAULT 0,
+  epoch          int NOT NULL DEFAULT 1,
+  pruned_pos     bigint NOT NULL DEFAULT 0,  -- what is at or before it is not kept any more
+  retained_from  timestamptz NOT NULL,       -- whatever was published since is kept
+  CHECK (pruned_pos BETWEEN 0 AND last_pos)
+) WITH (fillfactor = 50);
+
+-- What the institution says it has applied. For monitoring; gates nothing.
+CREATE TABLE feed_acknowledgement (
+  institution_id  text PRIMARY KEY REFERENCES institution,
+  epoch           int NOT NULL,
+  pos             bigint NOT NULL,
+  acknowledged_at timestamptz NOT NULL
 );
 
 CREATE TABLE change_feed (
-  institution_id text NOT NULL REFERENCES institution,
+  institution_id text NOT NULL,  -- positions come from `feed`, which references the institution
   pos            bigint NOT NULL,
   event_id       text NOT NULL,
   published_at   timestamptz NOT NULL,
@@ -51,7 +62,42 @@ CREATE TABLE change_feed (
   PRIMARY KEY (institution_id, pos),
   UNIQUE (institution_id, event_id)
 );
-CREATE INDEX change_feed_by_time ON change_feed (published_at);
+
+-- A page of a feed in one round trip, finished as JSON. A statement alone is a transaction of its own, with nothing before it
+-- that could set role and institution: so this does, and is bound by row-level security whoever connected.
+CREATE FUNCTION feed_page(IN institution text, IN after bigint, IN items_max int,
+                          OUT epoch int, OUT last_pos bigint, OUT pruned_pos bigint, OUT retained_from text,
+                          OUT first_item bigint, OUT last_item bigint, OUT items text)
+  LANGUAGE plpgsql SET role = 'tashika_api' AS
+$$
+BEGIN
+  PERFORM set_config('app.institution', institution, true);
+  -- One statement, so one snapshot: the page and the head fit together.
+  SELECT f.epoch, f.last_pos, f.pruned_pos,
+         to_char(f.retained_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+         page.first_item, page.last_item, page.items
+    INTO epoch, last_pos, pruned_pos, retained_from, first_item, last_item, items
+    FROM feed f, LATERAL (
+           SELECT min(c.pos) AS first_item, max(c.pos) AS last_item, string_agg(c.item, ',' ORDER BY c.pos) AS items
+             FROM (SELECT pos, item FROM change_feed
+                    WHERE institution_id = institution AND pos > coalesce(after, f.pruned_pos)
+                    ORDER BY pos LIMIT items_max) c) page
+   WHERE f.institution_id = institution;
+END
+$$;
+REVOKE ALL ON FUNCTION feed_page FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION feed_page TO tashika_api, tashika_platform;
+
+-- Where feeds end, for a server that asks once a second for all who wait there.
+CREATE FUNCTION feed_ends(IN institutions text[], OUT institution_id text, OUT last_pos bigint) RETURNS SETOF record
+  LANGUAGE plpgsql SET role = 'tashika_platform' AS
+$$
+BEGIN
+  RETURN QUERY SELECT f.institution_id, f.last_pos FROM feed f WHERE f.institution_id = ANY (institutions);
+END
+$$;
+REVOKE ALL ON FUNCTION feed_ends FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION feed_ends TO tashika_platform;
 
 -- Every change of state, one row, hash-chained for each institution. libpki-free by design: SHA-256 over the row's text.
 CREATE TABLE audit (
