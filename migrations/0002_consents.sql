@@ -124,14 +124,16 @@ CREATE INDEX disclosure_of_consent ON disclosure (institution_id, consent_id, st
 CREATE INDEX disclosure_by_time ON disclosure (institution_id, started_at, disclosure_id);
 CREATE INDEX disclosure_open ON disclosure (started_at) WHERE state = 'started';
 
--- One row a key and institution; the answer is sealed, and holds no values of attributes.
+-- One row a key and institution; the answer is sealed, and holds no values of attributes. A query has an answer only
+-- once its data have gone out (is_delivered): until then the same key asks the authority again, which bills it once.
 CREATE TABLE idempotency (
   institution_id  text NOT NULL REFERENCES institution,
   idempotency_key text NOT NULL,
   request_sha256  bytea NOT NULL,   -- method, target, body
-  disclosure_id   text,
+  object_id       text NOT NULL,    -- the consent or the disclosure that it is about
   response_status int,              -- NULL: still running
   response_sealed bytea,
+  is_delivered    boolean NOT NULL DEFAULT false,
   started_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, idempotency_key)
 );
