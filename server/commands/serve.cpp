@@ -12,6 +12,7 @@
 #include "server/ops_handler.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
+#include "server/tls.hpp"
 
 namespace server {
 namespace {
@@ -39,12 +40,32 @@ OpsHandler::Readiness readiness(const IssuerSet& issuers, const SnapshotKeeper& 
   return out;
 }
 
+void describe_tls(MetricsText& text, const std::string& listener, const TlsContext& tls) {
+  const TlsContext::Figures figures = tls.figures();
+  for (std::size_t i = 0; i < kHandshakeEnds.size(); ++i) {
+    text.counter("tashika_tls_handshakes_total", "TLS handshakes by how they ended.",
+                 {{"listener", listener}, {"end", std::string(kHandshakeEnds[i])}},
+                 static_cast<double>(figures.handshakes[i]));
+  }
+  text.counter("tashika_tls_reloads_total", "Changed TLS files that were taken over.",
+               {{"listener", listener}}, static_cast<double>(figures.reloads));
+  text.counter("tashika_tls_reload_failures_total", "Changed TLS files that were refused.",
+               {{"listener", listener}}, static_cast<double>(figures.reload_failures));
+  text.gauge("tashika_tls_files_refused", "1 while the TLS files on disk are not those in force.",
+             {{"listener", listener}}, figures.fault.empty() ? 0 : 1);
+  text.gauge("tashika_tls_certificate_not_after_seconds",
+             "When the listener's certificate in force ends, in seconds since 1970.",
+             {{"listener", listener}},
+             static_cast<double>(figures.not_after.time_since_epoch().count()));
+}
+
 std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, const HttpServer& http,
-                    const std::vector<std::unique_ptr<WorkerStats>>& stats) {
+                    const TlsContext* tls, const std::vector<std::unique_ptr<WorkerStats>>& stats) {
   MetricsText text;
   text.worker_stats(stats);
   text.gauge("tashika_http_open_connections", "Connections to the OCSP listener.", {},
              static_cast<double>(http.open_connections()));
+  if (tls != nullptr) describe_tls(text, "ocsp", *tls);
   text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
                static_cast<double>(keeper.open_failures()));
   const auto snapshot = keeper.current();
@@ -71,15 +92,22 @@ std::uint32_t connections_that_fit(std::uint32_t wanted) {
   return fit;
 }
 
-HttpServer::Options ocsp_options(const OcspConfig& config, unsigned threads) {
+std::shared_ptr<TlsContext> make_tls(const std::optional<TlsConfig>& config) {
+  return config ? std::make_shared<TlsContext>(*config, wall_clock()) : nullptr;
+}
+
+HttpServer::Options ocsp_options(const OcspConfig& config, std::shared_ptr<TlsContext> tls,
+                                 unsigned threads) {
   HttpServer::Options options;
   options.listen = config.listen;
+  options.tls = std::move(tls);
   options.threads = threads;
   options.connections_max = connections_that_fit(config.connections_max);
   options.limits.body_bytes_max = config.request_bytes_max;
   // A GET carries the body in its path, in base64 with every character escaped at the worst.
   options.limits.header_bytes_max = std::max<std::uint32_t>(16 << 10, config.request_bytes_max * 3);
   options.limits.request_timeout = config.request_timeout;
+  options.limits.handshake_timeout = config.request_timeout;
   options.limits.idle_timeout = config.idle_timeout;
   options.drain_timeout = config.drain_timeout;
   return options;
@@ -95,6 +123,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
   std::signal(SIGPIPE, SIG_IGN);
 
   const OcspConfig& ocsp = *config.ocsp;
+  const std::shared_ptr<TlsContext> tls = make_tls(ocsp.tls);
   const unsigned threads =
       ocsp.threads != 0 ? ocsp.threads : std::max(1U, std::thread::hardware_concurrency());
   SnapshotKeeper keeper(issuers, config.index, ocsp.cache_bytes);
@@ -105,7 +134,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
   const bool any_slow = std::ranges::any_of(issuers.responders, &Responder::is_slow);
   std::optional<HttpServer> http;
   SigningPool pool(issuers, ocsp, config.index.clock_skew, any_slow ? threads : 0);
-  http.emplace(ocsp_options(ocsp, threads), [&](unsigned worker) {
+  http.emplace(ocsp_options(ocsp, tls, threads), [&](unsigned worker) {
     auto handler =
         std::make_unique<OcspHandler>(issuers, ocsp, config.index.clock_skew, pool, *stats[worker]);
     handler->adopt(keeper.current());
@@ -119,7 +148,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
     ops.emplace(options, [&](unsigned) {
       return std::make_unique<OpsHandler>(
           [&] { return readiness(issuers, keeper, config.index.clock_skew); },
-          [&] { return metrics(issuers, keeper, *http, stats); });
+          [&] { return metrics(issuers, keeper, *http, tls.get(), stats); });
     });
   }
   keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
@@ -152,6 +181,8 @@ int run_serve(const Options& options) {
   }
   const IssuerSet issuers = load_issuers(config, wall_clock());
   if (!options.check) return serve(config, issuers);
+  make_tls(config.ocsp->tls);
+  if (config.api) make_tls(config.api->tls);
   fmt::print("{}: right: {} issuers, {} responders\n", config.path.string(), issuers.issuers.size(),
              issuers.responders.size());
   return kExitOk;
