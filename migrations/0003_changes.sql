@@ -27,23 +27,34 @@ CREATE TABLE outbox (
   outbox_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   institution_id text NOT NULL REFERENCES institution,
   event_id       text NOT NULL CHECK (event_id ~ '^chg_[a-z2-7]{26}$'),
-  consent_id     text NOT NULL,
-  subject_id     text NOT NULL,
-  type           text NOT NULL,
+  consent_id     text CHECK (consent_id ~ '^cns_[a-z2-7]{26}$'),  -- NULL: about no one's consent (status.stale)
+  subject_id     text CHECK (subject_id ~ '^sub_[a-z2-7]{26}$'),
+  type           text NOT NULL CHECK (type ~ '^[a-z_]+[.][a-z_]+$'),
   occurred_at    timestamptz NOT NULL,
-  members        jsonb NOT NULL  -- what the type adds: subject_version, state, status_reason, …
-);
+  -- What the type adds: subject_version, state, status_reason, … An object as text, which goes into the item as it is.
+  members        text NOT NULL CHECK (jsonb_typeof(members::jsonb) = 'object')
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);  -- a queue: what is dead lies in front
 
+-- Only fan-out, pruning and a new epoch lock these rows, each briefly: whatever else did would hold up the feeds.
 CREATE TABLE feed (
-  institution_id   text PRIMARY KEY REFERENCES institution,
-  last_pos         bigint NOT NULL DEFAULT 0,
-  epoch            int NOT NULL DEFAULT 1,
-  acknowledged_pos bigint,
-  acknowledged_at  timestamptz
+  institution_id text PRIMARY KEY REFERENCES institution,
+  last_pos       bigint NOT NULL DEFAULT 0,
+  epoch          int NOT NULL DEFAULT 1,
+  pruned_pos     bigint NOT NULL DEFAULT 0,  -- what is at or before it is not kept any more
+  retained_from  timestamptz NOT NULL,       -- whatever was published since is kept
+  CHECK (pruned_pos BETWEEN 0 AND last_pos)
+) WITH (fillfactor = 50);
+
+-- What the institution says it has applied. For monitoring; gates nothing.
+CREATE TABLE feed_acknowledgement (
+  institution_id  text PRIMARY KEY REFERENCES institution,
+  epoch           int NOT NULL,
+  pos             bigint NOT NULL,
+  acknowledged_at timestamptz NOT NULL
 );
 
 CREATE TABLE change_feed (
-  institution_id text NOT NULL REFERENCES institution,
+  institution_id text NOT NULL,  -- positions come from `feed`, which references the institution
   pos            bigint NOT NULL,
   event_id       text NOT NULL,
   published_at   timestamptz NOT NULL,
@@ -51,7 +62,6 @@ CREATE TABLE change_feed (
   PRIMARY KEY (institution_id, pos),
   UNIQUE (institution_id, event_id)
 );
-CREATE INDEX change_feed_by_time ON change_feed (published_at);
 
 -- Every change of state, one row, hash-chained for each institution. libpki-free by design: SHA-256 over the row's text.
 CREATE TABLE audit (

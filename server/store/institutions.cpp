@@ -19,7 +19,7 @@ constexpr Statement kAdd{"institution_add",
                          "WITH made AS (INSERT INTO institution VALUES ($1, $2, 'active', $3)) "
                          "SELECT pg_notify('tashika_institutions', $1)"};
 constexpr Statement kAddFeed{"institution_add_feed",
-                             "INSERT INTO feed (institution_id) VALUES ($1)"};
+                             "INSERT INTO feed (institution_id, retained_from) VALUES ($1, $2)"};
 constexpr Statement kList{
     "institution_list",
     "SELECT institution_id, name, status, extract(epoch FROM created_at)::bigint FROM institution "
@@ -93,7 +93,7 @@ std::optional<Caller> authenticate(Session& session, const Thumbprint& thumbprin
 std::string add_institution(Session& session, const std::string& name, pki::Time now) {
   std::string id = make_id(kInstitutionId);
   sql::exec(session, kAdd, id, name, sql::timestamp(now));
-  sql::exec(session, kAddFeed, id);
+  sql::exec(session, kAddFeed, id, sql::timestamp(now));
   audit(session, id, now, "institution.added", id);
   return id;
 }
