@@ -10,6 +10,7 @@
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls.hpp"
@@ -60,7 +61,8 @@ void describe_tls(MetricsText& text, const std::string& listener, const TlsConte
 }
 
 std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, const HttpServer& http,
-                    const TlsContext* tls, const std::vector<std::unique_ptr<WorkerStats>>& stats) {
+                    const TlsContext* tls, const std::vector<std::unique_ptr<WorkerStats>>& stats,
+                    const std::optional<Watcher>& watcher) {
   MetricsText text;
   text.worker_stats(stats);
   text.gauge("tashika_http_open_connections", "Connections to the OCSP listener.", {},
@@ -74,6 +76,7 @@ std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, cons
     describe_issuer(text, issuer, issuers.responders[issuer.responder], snapshot->issuers[i],
                     read_ingest_record(keeper.directory(i).path()), wall_clock());
   }
+  if (watcher) watcher->describe(text);
   return text.text();
 }
 
@@ -127,6 +130,8 @@ int serve(const Config& config, const IssuerSet& issuers) {
   const unsigned threads =
       ocsp.threads != 0 ? ocsp.threads : std::max(1U, std::thread::hardware_concurrency());
   SnapshotKeeper keeper(issuers, config.index, ocsp.cache_bytes);
+  std::optional<Watcher> watcher;
+  if (config.database) watcher.emplace(config, issuers, keeper, wall_clock);
   std::vector<std::unique_ptr<WorkerStats>> stats;
   for (unsigned i = 0; i < threads; ++i) stats.push_back(std::make_unique<WorkerStats>());
 
@@ -148,7 +153,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
     ops.emplace(options, [&](unsigned) {
       return std::make_unique<OpsHandler>(
           [&] { return readiness(issuers, keeper, config.index.clock_skew); },
-          [&] { return metrics(issuers, keeper, *http, tls.get(), stats); });
+          [&] { return metrics(issuers, keeper, *http, tls.get(), stats, watcher); });
     });
   }
   keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
@@ -157,6 +162,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
   });
   http->start();
   if (ops) ops->start();
+  if (watcher) watcher->start();
   log(Level::info, "serving",
       {{"ocsp", fmt::format("{}:{}", ocsp.listen.address, ocsp.listen.port)},
        {"ops", config.ops ? fmt::format("{}:{}", config.ops->address, config.ops->port) : ""},
@@ -166,6 +172,7 @@ int serve(const Config& config, const IssuerSet& issuers) {
   int signal = 0;
   ::sigwait(&ending, &signal);
   log(Level::info, "draining", {{"signal", signal}});
+  if (watcher) watcher->stop();
   keeper.stop();
   http->drain_and_join();
   if (ops) ops->drain_and_join();

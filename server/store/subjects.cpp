@@ -11,9 +11,6 @@ namespace {
   "SELECT institution_id, subject_id, version, state, extract(epoch FROM state_at)::bigint, " \
   "known_certificate, watched_certificate, extract(epoch FROM next_check_at)::bigint FROM "   \
   "subject WHERE institution_id = $1 AND subject_id = $2"
-#define FIND_CERTIFICATE                                                                        \
-  "SELECT certificate_id, subject_id, issuer_key_hash, serial_sealed, status FROM certificate " \
-  "WHERE institution_id = $1 AND "
 
 constexpr Statement kFind{"subject_find", FIND_SUBJECT};
 constexpr Statement kLock{"subject_lock", FIND_SUBJECT " FOR UPDATE"};
@@ -22,9 +19,10 @@ constexpr Statement kUpdate{
     "UPDATE subject SET version = version + $3, state = $4, state_at = $5, known_certificate = "
     "$6, watched_certificate = $7, next_check_at = $8 WHERE institution_id = $1 AND subject_id = "
     "$2 RETURNING version"};
-constexpr Statement kCertificate{"subject_certificate", FIND_CERTIFICATE "certificate_id = $2"};
-constexpr Statement kBySerial{"subject_certificate_by_serial",
-                              FIND_CERTIFICATE "issuer_key_hash = $2 AND serial_mac = $3"};
+constexpr Statement kCertificate{
+    "subject_certificate",
+    "SELECT issuer_key_hash, serial_sealed FROM certificate WHERE institution_id = $1 AND "
+    "certificate_id = $2"};
 constexpr Statement kState{"platform_state", "SELECT value FROM platform_state WHERE name = $1"};
 constexpr Statement kLockState{
     "platform_state_lock",
@@ -35,7 +33,6 @@ constexpr Statement kSetState{"platform_state_set",
                               "UPDATE SET value = excluded.value"};
 
 #undef FIND_SUBJECT
-#undef FIND_CERTIFICATE
 
 std::optional<Subject> read_subject(const pqxx::result& rows) {
   if (rows.empty()) return std::nullopt;
@@ -49,19 +46,6 @@ std::optional<Subject> read_subject(const pqxx::result& rows) {
   out.known_certificate = row[5].as<std::string>();
   out.watched_certificate = row[6].as<std::string>();
   out.next_check_at = sql::optional_time(row[7]);
-  return out;
-}
-
-std::optional<KnownCertificate> read_certificate(const pqxx::result& rows) {
-  if (rows.empty()) return std::nullopt;
-  const pqxx::row row = rows[0];
-  KnownCertificate out;
-  out.certificate_id = row[0].as<std::string>();
-  out.subject_id = row[1].as<std::string>();
-  const auto hash = sql::bytes(row[2]);
-  std::copy_n(hash.begin(), out.issuer_key_hash.size(), out.issuer_key_hash.begin());
-  out.serial_sealed = sql::bytes(row[3]);
-  out.status = row[4].as<std::string>();
   return out;
 }
 
@@ -85,18 +69,15 @@ void update_subject(Session& session, Subject& subject, SubjectVersion raise) {
   subject.version = rows.at(0)[0].as<std::int32_t>();
 }
 
-std::optional<KnownCertificate> find_certificate(Session& session,
-                                                 const std::string& institution_id,
-                                                 const std::string& certificate_id) {
-  return read_certificate(sql::exec(session, kCertificate, institution_id, certificate_id));
-}
-
-std::optional<KnownCertificate> find_certificate_by_serial(
-    Session& session, const std::string& institution_id,
-    const std::array<std::uint8_t, 32>& issuer_key_hash,
-    const std::vector<std::uint8_t>& serial_mac) {
-  return read_certificate(sql::exec(session, kBySerial, institution_id, sql::bytea(issuer_key_hash),
-                                    sql::bytea(serial_mac)));
+std::optional<SealedName> find_certificate_name(Session& session, const std::string& institution_id,
+                                                const std::string& certificate_id) {
+  const auto rows = sql::exec(session, kCertificate, institution_id, certificate_id);
+  if (rows.empty()) return std::nullopt;
+  SealedName out;
+  const auto hash = sql::bytes(rows[0][0]);
+  std::copy_n(hash.begin(), out.issuer_key_hash.size(), out.issuer_key_hash.begin());
+  out.serial_sealed = sql::bytes(rows[0][1]);
+  return out;
 }
 
 std::string platform_state(Session& session, const std::string& name) {

@@ -1,6 +1,6 @@
 // subjects.hpp: rows of the table `subject`, one a person as one institution knows them, and what
-// consents need of `certificate`. Every function names the institution and works in both kinds of
-// session. Detection and the watch for new certificates are in watching.hpp.
+// the platform remembers of itself. Every function names the institution and works in both kinds of
+// session. New subjects and their certificates are made by watching.hpp.
 #pragma once
 
 #include <array>
@@ -39,21 +39,14 @@ struct Subject {
 enum class SubjectVersion : std::uint8_t { keep, raise };
 void update_subject(Session& session, Subject& subject, SubjectVersion raise);
 
-// A certificate's row by its name, and what names it upstream.
-struct KnownCertificate {
-  std::string certificate_id;
-  std::string subject_id;
+// How the authority names a certificate that is watched; the serial as it lies in the row.
+struct SealedName {
   std::array<std::uint8_t, 32> issuer_key_hash{};
   std::vector<std::uint8_t> serial_sealed;
-  std::string status;  // good, held, revoked, expired
 };
-[[nodiscard]] std::optional<KnownCertificate> find_certificate(Session& session,
-                                                               const std::string& institution_id,
-                                                               const std::string& certificate_id);
-[[nodiscard]] std::optional<KnownCertificate> find_certificate_by_serial(
-    Session& session, const std::string& institution_id,
-    const std::array<std::uint8_t, 32>& issuer_key_hash,
-    const std::vector<std::uint8_t>& serial_mac);
+[[nodiscard]] std::optional<SealedName> find_certificate_name(Session& session,
+                                                              const std::string& institution_id,
+                                                              const std::string& certificate_id);
 
 // What the platform remembers between runs. Platform session; empty if it was never set.
 [[nodiscard]] std::string platform_state(Session& session, const std::string& name);
