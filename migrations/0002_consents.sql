@@ -62,6 +62,11 @@ CREATE TABLE consent (
   evidence_sha256     bytea NOT NULL CHECK (octet_length(evidence_sha256) = 32),
   nonce_sha256        bytea NOT NULL CHECK (octet_length(nonce_sha256) = 32),
   signed_with         text NOT NULL,  -- certificate_id
+  -- The certificate whose consented items were all given under this consent; and, once some of a newer one's were
+  -- given, that one and which.
+  known_certificate   text NOT NULL,
+  newer_certificate   text,
+  newer_items         text[] NOT NULL DEFAULT '{}',
   consented_at        timestamptz NOT NULL,
   received_at         timestamptz NOT NULL,
   reflected_at        timestamptz,    -- at the authority

@@ -15,7 +15,8 @@ namespace {
   "evidence_format, signed_with, extract(epoch FROM consented_at)::bigint, "                     \
   "extract(epoch FROM received_at)::bigint, extract(epoch FROM reflected_at)::bigint, "          \
   "authority_consent, extract(epoch FROM valid_from)::bigint, "                                  \
-  "extract(epoch FROM valid_until)::bigint, extract(epoch FROM relay_at)::bigint, relay_attempts"
+  "extract(epoch FROM valid_until)::bigint, extract(epoch FROM relay_at)::bigint, "              \
+  "relay_attempts, known_certificate, newer_certificate, newer_items"
 
 #define FIND_CONSENT \
   "SELECT " CONSENT_COLUMNS " FROM consent WHERE institution_id = $1 AND consent_id = $2"
@@ -25,8 +26,9 @@ constexpr Statement kInsert{
     "INSERT INTO consent (institution_id, consent_id, subject_id, service_id, status, scopes, "
     "purpose, notice_version, notice_language, notice_sha256, channel, customer_ref_sealed, "
     "evidence_format, evidence_sha256, nonce_sha256, signed_with, consented_at, received_at, "
-    "relay_at, created_at) VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, "
-    "nullif($11, ''::bytea), $12, $13, $14, $15, $16, $17, $18, $19)"};
+    "relay_at, created_at, known_certificate) VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, "
+    "$9, $10, "
+    "nullif($11, ''::bytea), $12, $13, $14, $15, $16, $17, $18, $19, $15)"};
 constexpr std::array<Statement, 3> kFind{{{"consent_find", FIND_CONSENT},
                                           {"consent_share", FIND_CONSENT " FOR SHARE"},
                                           {"consent_lock", FIND_CONSENT " FOR UPDATE"}}};
@@ -35,6 +37,10 @@ constexpr Statement kActiveOf{
     "SELECT " CONSENT_COLUMNS
     " FROM consent WHERE institution_id = $1 AND subject_id = $2 AND service_id = $3 "
     "AND status = 'active' FOR UPDATE"};
+constexpr Statement kActiveIds{
+    "consent_active_ids",
+    "SELECT consent_id FROM consent WHERE institution_id = $1 AND subject_id = $2 AND status = "
+    "'active' ORDER BY consent_id"};
 constexpr Statement kAtAuthority{"consent_at_authority",
                                  "SELECT " CONSENT_COLUMNS
                                  " FROM consent WHERE authority_consent = $1 LIMIT 1"};
@@ -55,6 +61,15 @@ constexpr Statement kEnd{
 constexpr Statement kSetRelay{"consent_set_relay",
                               "UPDATE consent SET relay_at = $3, relay_attempts = $4 WHERE "
                               "institution_id = $1 AND consent_id = $2"};
+constexpr Statement kSetAuthorityConsent{
+    "consent_set_authority",
+    "UPDATE consent SET authority_consent = $3 WHERE institution_id = $1 AND consent_id = $2"};
+constexpr Statement kSetGiven{
+    "consent_set_given",
+    "UPDATE consent SET known_certificate = $3, newer_certificate = $4, newer_items = $5 WHERE "
+    "institution_id = $1 AND consent_id = $2"};
+constexpr Statement kLockAuthority{"consent_lock_authority",
+                                   "SELECT pg_advisory_xact_lock(hashtextextended($1, 7412))"};
 constexpr Statement kService{
     "consent_service",
     "SELECT 1 FROM service WHERE institution_id = $1 AND service_id = $2 AND status = 'active'"};
@@ -111,6 +126,9 @@ Consent read_consent(const pqxx::row& row) {
   out.valid_until = sql::optional_time(row[24]);
   out.relay_at = sql::optional_time(row[25]);
   out.relay_attempts = row[26].as<std::int32_t>();
+  out.known_certificate = row[27].as<std::string>();
+  out.newer_certificate = sql::optional_text(row[28]);
+  out.newer_items = sql::texts(row[29]);
   return out;
 }
 
@@ -170,6 +188,15 @@ std::optional<Consent> lock_active_consent(Session& session, const std::string& 
   return read_one(sql::exec(session, kActiveOf, institution_id, subject_id, service_id));
 }
 
+std::vector<std::string> active_consents_of(Session& session, const std::string& institution_id,
+                                            const std::string& subject_id) {
+  std::vector<std::string> out;
+  for (const pqxx::row& row : sql::exec(session, kActiveIds, institution_id, subject_id)) {
+    out.push_back(row[0].as<std::string>());
+  }
+  return out;
+}
+
 std::optional<Consent> find_consent_at_authority(Session& session,
                                                  const std::string& authority_consent) {
   return read_one(sql::exec(session, kAtAuthority, authority_consent));
@@ -208,6 +235,22 @@ void set_relay(Session& session, const Consent& consent, std::optional<pki::Time
                std::int32_t attempts) {
   sql::exec(session, kSetRelay, consent.institution_id, consent.consent_id, sql::timestamp(at),
             attempts);
+}
+
+void set_authority_consent(Session& session, const Consent& consent,
+                           const std::string& authority_consent) {
+  sql::exec(session, kSetAuthorityConsent, consent.institution_id, consent.consent_id,
+            authority_consent);
+}
+
+void set_given(Session& session, const Consent& consent) {
+  sql::exec(session, kSetGiven, consent.institution_id, consent.consent_id,
+            consent.known_certificate, consent.newer_certificate,
+            sql::text_array(consent.newer_items));
+}
+
+void lock_authority_consent(Session& session, const std::string& authority_consent) {
+  sql::exec(session, kLockAuthority, authority_consent);
 }
 
 bool is_service_active(Session& session, const std::string& institution_id,

@@ -59,6 +59,11 @@ struct Consent {
   std::optional<pki::Time> valid_until;  // the last second
   std::optional<pki::Time> relay_at;     // when the authority is to be told (again)
   std::int32_t relay_attempts = 0;
+  // The certificate all of whose consented items were given; and a newer one, with those of its
+  // items that were given.
+  std::string known_certificate;
+  std::optional<std::string> newer_certificate;
+  std::vector<std::string> newer_items;
 };
 
 struct EvidenceHashes {
@@ -83,6 +88,10 @@ void insert_consent(Session& session, const Consent& consent, const EvidenceHash
                                                          const std::string& institution_id,
                                                          const std::string& subject_id,
                                                          const std::string& service_id);
+// Ids, in order: whom an event about the subject is told for.
+[[nodiscard]] std::vector<std::string> active_consents_of(Session& session,
+                                                          const std::string& institution_id,
+                                                          const std::string& subject_id);
 // By the authority's name for it, in all institutions. Platform session.
 [[nodiscard]] std::optional<Consent> find_consent_at_authority(
     Session& session, const std::string& authority_consent);
@@ -100,9 +109,18 @@ void activate_consent(Session& session, Consent& consent);
 // locked by the caller.
 void end_consent(Session& session, Consent& consent, ConsentStatus status,
                  const StatusReason& reason);
+void set_authority_consent(Session& session, const Consent& consent,
+                           const std::string& authority_consent);
 // When the authority is told again; nothing: never.
 void set_relay(Session& session, const Consent& consent, std::optional<pki::Time> at,
                std::int32_t attempts);
+
+// known_certificate, newer_certificate, newer_items.
+void set_given(Session& session, const Consent& consent);
+
+// Until the transaction ends, nobody else decides what the authority's consent of that name is
+// here: a withdrawal that is heard of before the registration was written down is not lost.
+void lock_authority_consent(Session& session, const std::string& authority_consent);
 
 [[nodiscard]] bool is_service_active(Session& session, const std::string& institution_id,
                                      const std::string& service_id);

@@ -24,6 +24,10 @@ constexpr Statement kFinish{
     "disclosure_finish",
     "UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, yen = $6, ended_at "
     "= $7 WHERE institution_id = $1 AND disclosure_id = $2 AND state = 'started' RETURNING 1"};
+constexpr Statement kReopen{
+    "disclosure_reopen",
+    "UPDATE disclosure SET state = 'started', ended_at = NULL WHERE institution_id = $1 AND "
+    "disclosure_id = $2 AND state = 'failed'"};
 constexpr Statement kMatches{
     "disclosure_matches",
     "SELECT count(*) FROM disclosure WHERE institution_id = $1 AND consent_id = $2 AND kind = "
@@ -95,6 +99,10 @@ bool finish_disclosure(Session& session, const Disclosure& disclosure) {
                     disclosure.state, disclosure.outcome, disclosure.billable, disclosure.yen,
                     sql::timestamp(disclosure.ended_at))
               .empty();
+}
+
+void reopen_disclosure(Session& session, const std::string& disclosure_id) {
+  sql::exec(session, kReopen, session.institution_id(), disclosure_id);
 }
 
 std::int64_t count_matches(Session& session, const std::string& consent_id,

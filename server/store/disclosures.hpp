@@ -38,6 +38,8 @@ void insert_disclosure(Session& session, const Disclosure& disclosure);
                                                         const std::string& disclosure_id);
 // started → state, outcome, billable, yen, ended_at. False if it was not `started` any more.
 bool finish_disclosure(Session& session, const Disclosure& disclosure);
+// failed → started: its question is asked again, by the same key.
+void reopen_disclosure(Session& session, const std::string& disclosure_id);
 // How many comparisons of that consent at that version of the subject, whatever became of them.
 [[nodiscard]] std::int64_t count_matches(Session& session, const std::string& consent_id,
                                          std::int32_t subject_version);

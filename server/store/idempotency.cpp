@@ -78,6 +78,11 @@ void release_idempotency(Session& session, const IdempotentRequest& request) {
   sql::exec(session, kRelease, session.institution_id(), request.key);
 }
 
+void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at) {
+  if (request.key.empty()) return;
+  sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(begun_at));
+}
+
 void mark_delivered(Session& session, const std::string& key) {
   if (key.empty()) return;
   sql::exec(session, kDelivered, session.institution_id(), key);

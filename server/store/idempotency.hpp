@@ -44,6 +44,8 @@ void finish_idempotency(Session& session, const IdempotentRequest& request, unsi
                         const std::vector<std::uint8_t>& response_sealed);
 // Nothing happened: the key is free again.
 void release_idempotency(Session& session, const IdempotentRequest& request);
+// Whoever sends the same request again takes it over, at once: as if it had begun at `begun_at`.
+void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at);
 // The data have gone out.
 void mark_delivered(Session& session, const std::string& key);
 
