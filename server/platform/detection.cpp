@@ -142,10 +142,14 @@ class Run {
     std::vector<CertificateChange> changes;
     std::uint64_t came_back = 0;
     for (const SealedCertificate& sealed : page) {
-      const auto serial =
-          keys_.open_for(session, sealed.certificate.institution_id,
-                         serial_place(sealed.certificate.certificate_id), sealed.serial_sealed);
-      decide(sealed.certificate, pki::SerialKey::from_der(serial), now, changes, came_back);
+      try {
+        const auto serial =
+            keys_.open_for(session, sealed.certificate.institution_id,
+                           serial_place(sealed.certificate.certificate_id), sealed.serial_sealed);
+        decide(sealed.certificate, pki::SerialKey::from_der(serial), now, changes, came_back);
+      } catch (const SealBroken& error) {  // one damaged row must not keep all others from it
+        log(Level::error, "serial_unreadable", {{"error", error.what()}});
+      }
     }
     const ChangeCounts counts = apply_changes(session, changes, row_.to.number, now);
     session.commit();

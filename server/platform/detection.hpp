@@ -39,7 +39,7 @@ struct DetectionReport {
 // about 20 MB.
 //
 // `clock` says what time it is. Throws DatabaseUnavailable, DatabaseError, KeyEncryptionFault,
-// SealBroken, std::system_error for index files.
+// std::system_error for index files, std::runtime_error for an index of another key.
 DetectionReport detect_changes(Connection& connection, KeyRing& keys, const WatchedIssuer& issuer,
                                const IndexDirectory& directory,
                                const std::function<pki::Time()>& clock);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "server/log.hpp"
+#include "server/upstream/authority_client.hpp"
 
 namespace server {
 namespace {
@@ -12,9 +13,23 @@ constexpr std::uint32_t kMeasureEvery = 5;  // looks
 
 }  // namespace
 
+struct Watcher::Authority {
+  Authority(const Config& config, const OnConsentEnded& on_ended)
+      : client(io.get_executor(), std::make_shared<AuthorityLink>(*config.authority, 1)),
+        checks(config.consent, io, client, on_ended) {}
+
+  boost::asio::io_context io;
+  AuthorityClient client;
+  AvailabilityChecks checks;
+};
+
 Watcher::Watcher(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
-                 std::function<pki::Time()> clock)
-    : config_(config), set_(issuers), keeper_(keeper), clock_(std::move(clock)) {
+                 std::function<pki::Time()> clock, OnConsentEnded on_consent_ended)
+    : config_(config),
+      set_(issuers),
+      keeper_(keeper),
+      clock_(std::move(clock)),
+      on_consent_ended_(std::move(on_consent_ended)) {
   for (const ServedIssuer& issuer : set_.issuers) {
     issuers_.push_back({watched_issuer(issuer.config.name, issuer.certificate->certificate),
                         IndexDirectory(config.index, issuer.config.name), std::nullopt,
@@ -47,6 +62,9 @@ void Watcher::work() {
     lock.unlock();
     try {
       if (!keys) keys.emplace(config_.database->key_encryption_key);
+      if (config_.authority && !authority_) {
+        authority_ = std::make_unique<Authority>(config_, on_consent_ended_);
+      }
       if (!connection) connection.emplace(for_detection(*config_.database));
       look(*connection, *keys);
       say_trouble({});
@@ -85,6 +103,7 @@ void Watcher::look(Connection& connection, KeyRing& keys) {
     log(Level::info, "certificates_expired",
         {{"certificates", expired.expired}, {"subjects", expired.pending}});
   }
+  if (authority_) check_availability(connection, keys, *snapshot);
   if (looks_++ % kMeasureEvery == 0) measure(connection);
 }
 
@@ -112,6 +131,22 @@ void Watcher::tell(Connection& connection, Issuer& issuer, const IssuerSnapshot&
   }
 }
 
+void Watcher::check_availability(Connection& connection, KeyRing& keys, const Snapshot& snapshot) {
+  std::vector<AvailabilityChecks::Issuer> issuers;
+  for (std::size_t i = 0; i < issuers_.size(); ++i) {
+    issuers.push_back({&issuers_[i].watched, &snapshot.issuers[i]});
+  }
+  for (;;) {
+    const auto counts = authority_->checks.run(connection, keys, issuers, clock_);
+    const std::lock_guard lock(mutex_);
+    figures_.checks.asked += counts.asked;
+    figures_.checks.available += counts.available;
+    figures_.checks.lapsed += counts.lapsed;
+    figures_.checks.unavailable += counts.unavailable;
+    if (ending_ || counts.unavailable > 0 || counts.asked + counts.lapsed == 0) return;
+  }
+}
+
 void Watcher::measure(Connection& connection) {
   Figures figures;
   figures.is_reachable = true;
@@ -122,6 +157,7 @@ void Watcher::measure(Connection& connection) {
   figures.awaiting = count_awaiting(session);
   session.commit();
   const std::lock_guard lock(mutex_);
+  figures.checks = figures_.checks;
   figures_ = std::move(figures);
 }
 
@@ -135,6 +171,15 @@ void Watcher::describe(MetricsText& text) const {
              figures.is_reachable ? 1 : 0);
   text.gauge("tashika_subjects_awaiting", "Subjects that await a newer certificate.", {},
              static_cast<double>(figures.awaiting));
+  const auto checks = [&](const char* outcome, std::uint64_t count) {
+    text.counter("tashika_availability_checks_total",
+                 "Questions to the authority for a newer certificate, and what came of them.",
+                 {{"outcome", outcome}}, static_cast<double>(count));
+  };
+  checks("asked", figures.checks.asked);
+  checks("available", figures.checks.available);
+  checks("lapsed", figures.checks.lapsed);
+  checks("authority_unavailable", figures.checks.unavailable);
   const auto snapshot = keeper_.current();
   for (std::size_t i = 0; i < figures.issuers.size(); ++i) {
     const MetricsText::Labels labels = {{"issuer", issuers_[i].watched.name}};
