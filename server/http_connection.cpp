@@ -120,8 +120,8 @@ bool HttpConnection::make_room() {
 }
 
 void HttpConnection::wait_for_input(StreamStep want) {
-  if (in_begin_ == in_end_ && !in_.empty()) {
-    in_ = {};
+  if (in_begin_ == in_end_) {
+    std::vector<char>().swap(in_);
     in_begin_ = in_end_ = 0;
   }
   stream_.async_wait(want, [self = shared_from_this()](error_code ec) {

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from types import SimpleNamespace
 
 import pytest
-from support.feed_database import DRIVER, TIMEOUT, Cluster, Driver
+from support.feed import DRIVER, TIMEOUT, Cluster, Driver
 from support.program import PROGRAM
 
 INSTITUTIONS = 14
