@@ -11,6 +11,7 @@
 
 #include "server/platform/attributes.hpp"
 #include "server/platform/consent_service.hpp"
+#include "server/platform/problem.hpp"
 #include "server/store/disclosures.hpp"
 
 namespace server {
@@ -50,6 +51,8 @@ class AttributeService {
   [[nodiscard]] boost::asio::awaitable<Answer> match(AttributeQuery query, Compare compare);
 
   static constexpr std::int64_t kMatchesMax = 5;
+
+  [[nodiscard]] const std::string& base_url() const { return parts_.base_url; }
 
  private:
   struct Begun {

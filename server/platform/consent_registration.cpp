@@ -50,9 +50,9 @@ boost::asio::awaitable<Answer> ConsentService::register_consent(Asker asker,
     if (registered.replay->status == 403) throw_rejected(*registered.replay);
     co_return *registered.replay;
   }
-  const Answer answer = co_await relay_.register_at_authority(
-      asker.institution_id, registered.consent_id,
-      WaitingCaller{asker.thumbprint, asker.certificate_end, idempotent});
+  const WaitingCaller caller{asker.thumbprint, asker.certificate_end, idempotent};
+  const Answer answer =
+      co_await relay_.register_at_authority(asker.institution_id, registered.consent_id, caller);
   if (answer.status == 403) throw_rejected(answer);
   co_return answer;
 }
