@@ -11,6 +11,7 @@
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls_report.hpp"
@@ -125,6 +126,7 @@ struct Serving {
   SnapshotKeeper keeper;
   std::unique_ptr<OcspServer> ocsp;
   std::unique_ptr<PlatformServer> platform;
+  std::unique_ptr<Watcher> watcher;
 };
 
 OpsHandler::Readiness readiness(const Serving& serving) {
@@ -148,6 +150,7 @@ std::string metrics(const Serving& serving) {
   MetricsText text;
   if (serving.ocsp) serving.ocsp->describe(text);
   if (serving.platform) serving.platform->describe(text);
+  if (serving.watcher) serving.watcher->describe(text);
   text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
                static_cast<double>(serving.keeper.open_failures()));
   const auto snapshot = serving.keeper.current();
@@ -188,9 +191,12 @@ int serve(Config config, const IssuerSet& issuers) {
   Serving serving{
       config, issuers,
       SnapshotKeeper(issuers, config.index, config.ocsp ? config.ocsp->cache_bytes : kNoCacheBytes),
-      nullptr, nullptr};
+      nullptr, nullptr, nullptr};
   if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
   if (config.api) serving.platform = std::make_unique<PlatformServer>(config, wall_clock);
+  if (config.database) {
+    serving.watcher = std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock);
+  }
   const std::unique_ptr<HttpServer> ops = make_ops(serving);
   serving.keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
     if (serving.ocsp) serving.ocsp->adopt(snapshot);
@@ -198,6 +204,7 @@ int serve(Config config, const IssuerSet& issuers) {
   if (serving.ocsp) serving.ocsp->start();
   if (serving.platform) serving.platform->start();
   if (ops) ops->start();
+  if (serving.watcher) serving.watcher->start();
   log(Level::info, "serving",
       {{"ocsp", config.ocsp ? address(config.ocsp->listen) : ""},
        {"api", config.api ? address(config.api->listen) : ""},
@@ -207,6 +214,7 @@ int serve(Config config, const IssuerSet& issuers) {
   int signal = 0;
   ::sigwait(&ending, &signal);
   log(Level::info, "draining", {{"signal", signal}});
+  if (serving.watcher) serving.watcher->stop();
   serving.keeper.stop();
   // Side by side: each may take its drain_timeout.
   std::thread platform([&serving] {
