@@ -9,6 +9,7 @@
 
 #include "server/api/api_handler.hpp"
 #include "server/config.hpp"
+#include "server/platform/changes_service.hpp"
 #include "server/store/database.hpp"
 #include "server/store/key_ring.hpp"
 
@@ -17,6 +18,8 @@ namespace server {
 class HttpServer;
 class TlsContext;
 class DatabaseWatch;
+class FanOut;
+class ChangeListener;
 
 class PlatformServer {
  public:
@@ -53,16 +56,21 @@ class PlatformServer {
   const AskTime clock_;
   std::shared_ptr<TlsContext> tls_;
   KeyRing keys_;
+  WaitingRoom room_;  // what waits there is left when its loop is destroyed
   // Before what its coroutines refer to, so that it is destroyed after it: what a database thread
   // still has to say goes to a loop that is there.
   std::unique_ptr<HttpServer> http_;
   Database database_;
   CallerCache callers_;
   RateLimiter limiter_;
+  CursorMaker cursors_;
+  ChangesService changes_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<ApiStats> stats_;
   std::unique_ptr<ApiCommon> common_;
   std::unique_ptr<DatabaseWatch> watch_;
+  std::unique_ptr<ChangeListener> listener_;
+  std::unique_ptr<FanOut> fan_out_;
   std::vector<std::function<void()>> drain_hooks_;
 };
 
