@@ -67,6 +67,42 @@ CREATE TABLE change_feed (
   UNIQUE (institution_id, event_id)
 );
 
+-- A page of a feed in one round trip, finished as JSON. A statement alone is a transaction of its own, with nothing before it
+-- that could set role and institution: so this does, and is bound by row-level security whoever connected.
+CREATE FUNCTION feed_page(IN institution text, IN after bigint, IN items_max int,
+                          OUT epoch int, OUT last_pos bigint, OUT pruned_pos bigint, OUT retained_from text,
+                          OUT first_item bigint, OUT last_item bigint, OUT items text)
+  LANGUAGE plpgsql SET role = 'tashika_api' AS
+$$
+BEGIN
+  PERFORM set_config('app.institution', institution, true);
+  -- One statement, so one snapshot: the page and the head fit together. The items come in order from the inner query.
+  SELECT f.epoch, f.last_pos, f.pruned_pos,
+         to_char(f.retained_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+         page.first_item, page.last_item, page.items
+    INTO epoch, last_pos, pruned_pos, retained_from, first_item, last_item, items
+    FROM feed f, LATERAL (
+           SELECT min(c.pos) AS first_item, max(c.pos) AS last_item, string_agg(c.item, ',') AS items
+             FROM (SELECT pos, item FROM change_feed
+                    WHERE institution_id = institution AND pos > coalesce(after, f.pruned_pos)
+                    ORDER BY pos LIMIT items_max) c) page
+   WHERE f.institution_id = institution;
+END
+$$;
+REVOKE ALL ON FUNCTION feed_page FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION feed_page TO tashika_api, tashika_platform;
+
+-- Where feeds end, for a server that asks once a second for all who wait there.
+CREATE FUNCTION feed_ends(IN institutions text[], OUT institution_id text, OUT last_pos bigint) RETURNS SETOF record
+  LANGUAGE plpgsql SET role = 'tashika_platform' AS
+$$
+BEGIN
+  RETURN QUERY SELECT f.institution_id, f.last_pos FROM feed f WHERE f.institution_id = ANY (institutions);
+END
+$$;
+REVOKE ALL ON FUNCTION feed_ends FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION feed_ends TO tashika_platform;
+
 -- Every change of state, one row, hash-chained for each institution. libpki-free by design: SHA-256 over the row's text.
 CREATE TABLE audit (
   institution_id text NOT NULL REFERENCES institution,

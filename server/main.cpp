@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   server::add_migrate(app, run);
   server::add_institution_commands(app, run);
   server::add_audit(app, run);
+  server::add_feed(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

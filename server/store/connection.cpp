@@ -12,12 +12,12 @@ namespace {
 
 class Listener final : public pqxx::notification_receiver {
  public:
-  Listener(pqxx::connection& connection, const char* channel, std::uint64_t& count)
-      : pqxx::notification_receiver(connection, channel), count_(count) {}
-  void operator()(const std::string&, int) override { ++count_; }
+  Listener(pqxx::connection& connection, const char* channel, std::vector<std::string>& heard)
+      : pqxx::notification_receiver(connection, channel), heard_(heard) {}
+  void operator()(const std::string& payload, int) override { heard_.push_back(payload); }
 
  private:
-  std::uint64_t& count_;
+  std::vector<std::string>& heard_;
 };
 
 // libpq reads what the URL does not say from its environment; these two are not the operator's to
@@ -39,10 +39,14 @@ std::string first_line(std::string text) {
 
 }  // namespace
 
-void Connection::Native::connect() {
+void Connection::Native::forget() {
   listener.reset();
   prepared.clear();
   connection.reset();
+}
+
+void Connection::Native::connect() {
+  forget();
   ::setenv(
       "PGCONNECT_TIMEOUT",
       fmt::format("{}", std::max<std::int64_t>(2, config.connect_timeout / std::chrono::seconds{1}))
@@ -65,19 +69,23 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 
 bool Connection::wait_for_notification(const char* channel, std::chrono::milliseconds timeout) {
+  return !wait_for_notifications(channel, timeout).empty();
+}
+
+std::vector<std::string> Connection::wait_for_notifications(const char* channel,
+                                                            std::chrono::milliseconds timeout) {
   try {
     if (!native_->connection) native_->connect();
     if (!native_->listener) {
-      native_->listener =
-          std::make_unique<Listener>(*native_->connection, channel, native_->notifications);
+      native_->listener = std::make_unique<Listener>(*native_->connection, channel, native_->heard);
     }
-    const std::uint64_t before = native_->notifications;
-    native_->connection->await_notification(static_cast<long>(timeout.count() / 1000),
-                                            static_cast<long>(timeout.count() % 1000 * 1000));
-    return native_->notifications != before;
+    if (native_->heard.empty()) {  // some may have come with the answer to a statement
+      native_->connection->await_notification(static_cast<long>(timeout.count() / 1000),
+                                              static_cast<long>(timeout.count() % 1000 * 1000));
+    }
+    return std::exchange(native_->heard, {});
   } catch (const pqxx::failure& error) {
-    native_->listener.reset();
-    native_->connection.reset();
+    native_->forget();
     throw DatabaseUnavailable(fmt::format("the database is gone: {}", first_line(error.what())));
   }
 }
@@ -114,8 +122,7 @@ Session::Native::~Native() {
     transaction.reset();
   } catch (const std::exception&) {  // the connection is of no more use
     transaction.reset();
-    connection.listener.reset();
-    connection.connection.reset();
+    connection.forget();
   }
 }
 
@@ -168,10 +175,10 @@ void rethrow(const char* statement) {
   }
 }
 
-void prepare(Session::Native& session, const Statement& statement) {
-  if (session.connection.prepared.contains(statement.name)) return;
-  session.connection.connection->prepare(statement.name, statement.text);
-  session.connection.prepared.emplace(statement.name);
+void prepare(Connection::Native& connection, const Statement& statement) {
+  if (connection.prepared.contains(statement.name)) return;
+  connection.connection->prepare(statement.name, statement.text);
+  connection.prepared.emplace(statement.name);
 }
 
 std::string timestamp(pki::Time time) {

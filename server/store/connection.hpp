@@ -3,10 +3,12 @@
 // the other files of this directory, which include sql.hpp.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/platform_config.hpp"
 
@@ -55,6 +57,9 @@ class Connection {
   // Waits until somebody notifies on `channel`, up to a time; true if somebody did. The first call
   // begins to listen. Throws DatabaseUnavailable.
   bool wait_for_notification(const char* channel, std::chrono::milliseconds timeout);
+  // The same; returns what the notifications said.
+  [[nodiscard]] std::vector<std::string> wait_for_notifications(const char* channel,
+                                                                std::chrono::milliseconds timeout);
 
   struct Native;  // sql.hpp
   [[nodiscard]] Native& native() { return *native_; }

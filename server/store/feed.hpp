@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "libpki/asn1_time.hpp"
 #include "server/store/connection.hpp"
@@ -53,5 +56,72 @@ struct Event {
 // given.
 void put_event(Session& session, const Event& event);
 void put_events(Session& session, std::span<const Event> events);
+
+// --- publishing: platform sessions ---
+
+// What fan-out tells: institutions with new items, separated by spaces; empty if there are too many
+// to name, which means all.
+inline constexpr const char* kChangesChannel = "tashika_changes";
+
+struct Published {
+  std::size_t events = 0;
+  bool is_busy = false;  // somebody else publishes now
+};
+
+// Moves up to `limit` events from the outbox into the feeds and tells listeners; the caller
+// commits. Positions follow the order of the outbox. Holds the rows of the feeds concerned until
+// the commit, so that what readers see is always a whole beginning of the feed. Six statements;
+// about 20 us an event.
+[[nodiscard]] Published fan_out(Session& platform, std::size_t limit, pki::Time now);
+
+// What has not been published yet. Counts no further than 100,000.
+struct Backlog {
+  std::size_t events = 0;
+  std::optional<pki::Time> oldest;
+};
+[[nodiscard]] Backlog backlog(Session& platform);
+
+// Removes up to `limit` items of a feed that were published before `before`: only from its
+// beginning on, so that what is kept has no holes. Returns how many; the caller commits.
+std::size_t prune_feed(Session& platform, const std::string& institution_id, pki::Time before,
+                       std::size_t limit);
+// The feeds that have something so old at their beginning.
+[[nodiscard]] std::vector<std::string> feeds_to_prune(Session& platform, pki::Time before);
+
+// Makes every cursor that was ever given out void, of all institutions: for a database that was
+// restored from a backup and may lack commits. The new epoch is higher than any that the lost
+// database can have had: it counts minutes. Returns how many feeds there are. Writes audit rows.
+std::size_t raise_feed_epoch(Session& platform, pki::Time now);
+
+// --- reading ---
+
+struct FeedHead {
+  std::int32_t epoch = 0;
+  std::int64_t last_pos = 0;
+  std::int64_t pruned_pos = 0;  // the first item that is kept comes after it
+};
+
+struct FeedPage {
+  FeedHead head;
+  std::string retained_from;  // RFC 3339; what was published since is kept
+  std::int64_t first_pos = 0;
+  std::int64_t last_pos = 0;  // both 0 if there are no items
+  std::string items;          // JSON objects with commas between them
+};
+
+// The items after `after`; without it, from the beginning of what is kept. One round trip, outside
+// of any session, yet bound by row-level security. Throws DatabaseError if there is no such feed.
+[[nodiscard]] FeedPage read_feed(Connection& connection, const std::string& institution_id,
+                                 std::optional<std::int64_t> after, std::size_t limit);
+
+// The head of the session's institution, for a cursor that is handed out before something is read.
+[[nodiscard]] FeedHead feed_head(Session& session);
+
+// Where those feeds end, by institution. One round trip, outside of any session.
+[[nodiscard]] std::map<std::string, std::int64_t> feed_ends(
+    Connection& connection, const std::vector<std::string>& institution_ids);
+
+// Notes what the institution says it has applied. Repeating it, and going back, are no errors.
+void acknowledge_feed(Session& session, std::int32_t epoch, std::int64_t pos, pki::Time now);
 
 }  // namespace server

@@ -24,13 +24,14 @@ struct Statement {
 struct Connection::Native {
   explicit Native(const DatabaseConfig& database) : config(database) { connect(); }
   void connect();
+  void forget();  // what there is of a connection; the next use makes another
 
   DatabaseConfig config;
   std::unique_ptr<pqxx::connection> connection;
   std::set<std::string, std::less<>> prepared;
   // Of wait_for_notification; goes before the connection that it listens on.
   std::unique_ptr<pqxx::notification_receiver> listener;
-  std::uint64_t notifications = 0;
+  std::vector<std::string> heard;  // since they were last asked for
 };
 
 struct Session::Native {
@@ -64,7 +65,7 @@ namespace sql {
 // Names what happened, and turns libpqxx's exceptions into ours. Called in a catch block.
 [[noreturn]] void rethrow(const char* statement);
 
-void prepare(Session::Native& session, const Statement& statement);
+void prepare(Connection::Native& connection, const Statement& statement);
 
 // Optionals become NULL or their value.
 template <class T>
@@ -82,11 +83,32 @@ template <class... Arguments>
 pqxx::result exec(Session& session, const Statement& statement, const Arguments&... arguments) {
   Session::Native& native = session.native();
   try {
-    prepare(native, statement);
+    prepare(native.connection, statement);
     return native.transaction->exec_prepared(statement.name, parameter(arguments)...);
   } catch (const std::exception&) {
     native.has_failed = true;
     rethrow(statement.name);
+  }
+}
+
+// A statement alone, which is a transaction of its own: one round trip. No role and no institution
+// are set: only for functions of the schema that set both themselves (feed_page), or for what the
+// platform sees. It must have no effect: on a connection that turns out to be dead, and whenever
+// the answer was lost, it is run again.
+template <class... Arguments>
+pqxx::result exec_alone(Connection& on, const Statement& statement, const Arguments&... arguments) {
+  Connection::Native& native = on.native();
+  for (bool is_first = true;; is_first = false) {
+    try {
+      if (!native.connection) native.connect();
+      prepare(native, statement);
+      return pqxx::nontransaction(*native.connection)
+          .exec_prepared(statement.name, parameter(arguments)...);
+    } catch (const pqxx::failure&) {
+      const bool is_dead = native.connection && !native.connection->is_open();
+      if (is_dead) native.forget();
+      if (!is_dead || !is_first) rethrow(statement.name);
+    }
   }
 }
 

@@ -89,6 +89,15 @@ bool is_misbehaviour(const error_code& ec) {
 
 }  // namespace
 
+struct AuthorityConnection::Resolution {
+  explicit Resolution(const asio::any_io_executor& executor)
+      : resolver(executor), limit(executor) {}
+  tcp::resolver resolver;
+  asio::steady_timer limit;
+  error_code failed = asio::error::timed_out;
+  tcp::resolver::results_type found;
+};
+
 AuthorityConnection::AuthorityConnection(asio::any_io_executor executor, AuthorityLink& link)
     : link_(link), stream_(std::move(executor), link.tls()) {}
 
@@ -124,15 +133,6 @@ void AuthorityConnection::fail(const char* doing, const error_code& ec) {
   }
   throw AttemptFailed(trouble, fmt::format("{}: {}", doing, why), another);
 }
-
-struct AuthorityConnection::Resolution {
-  explicit Resolution(const asio::any_io_executor& executor)
-      : resolver(executor), limit(executor) {}
-  tcp::resolver resolver;
-  asio::steady_timer limit;
-  error_code failed = asio::error::timed_out;
-  tcp::resolver::results_type found;
-};
 
 // The system's resolver can't be interrupted: who gives up leaves it behind.
 asio::awaitable<tcp::resolver::results_type> AuthorityConnection::resolve(

@@ -21,10 +21,11 @@ const Json kNothingNew{{"body", R"({"state":"no_newer_information","billable_yen
                        {"headers", {{"Content-Type", "application/json"}}}};
 const Json kBusy{{"status", 503}};
 
-// A place of its own on the fixture's server that wants a client certificate, for one test.
+// A place of its own on one of the fixture's servers, for one test. "client" is the one that wants
+// a client certificate.
 class Place {
  public:
-  explicit Place(const std::vector<Json>& answers, const std::string& which = "client") {
+  Place(const std::string& which, const std::vector<Json>& answers) {
     static int places = 0;
     prefix_ = "/place-" + std::to_string(++places);
     server_.answer(path(), answers);
@@ -77,7 +78,7 @@ std::uint64_t outcomes(const Asker& asker, AuthorityOutcome outcome) {
 }  // namespace
 
 TEST_CASE("client: questions one after the other share a connection", "[client]") {
-  Place place({kNothingNew});
+  Place place("client", {kNothingNew});
   Asker asker(place.config);
   for (int i = 0; i < 5; ++i) REQUIRE(ask(asker).answer);
   CHECK(place.requests().size() == 5);
@@ -93,7 +94,7 @@ TEST_CASE("client: questions one after the other share a connection", "[client]"
 }
 
 TEST_CASE("client: what fails in passing is asked again, with the same id", "[client]") {
-  Place place({kBusy, kBusy, kNothingNew});
+  Place place("client", {kBusy, kBusy, kNothingNew});
   Asker asker(place.config);
   CHECK(ask(asker, "dsc_7").answer);
   REQUIRE(place.requests().size() == 3);
@@ -103,7 +104,7 @@ TEST_CASE("client: what fails in passing is asked again, with the same id", "[cl
 }
 
 TEST_CASE("client: three attempts, no more, and what it says may be logged", "[client]") {
-  Place place({kBusy});
+  Place place("client", {kBusy});
   Asker asker(place.config);
   const Answer answer = ask(asker);
   CHECK(answer.trouble() == "bad_status");
@@ -116,14 +117,14 @@ TEST_CASE("client: three attempts, no more, and what it says may be logged", "[c
 TEST_CASE("client: what would be answered the same is not asked again", "[client]") {
   for (const int status : {501, 429, 400, 401, 302}) {
     INFO(status);
-    Place place({{{"status", status}}});
+    Place place("client", {{{"status", status}}});
     CHECK_THAT(ending(place), Catch::Contains(std::to_string(status)));
     CHECK(place.requests().size() == 1);
   }
 }
 
 TEST_CASE("client: Retry-After is kept to, and passed on", "[client]") {
-  Place place({{{"status", 503}, {"headers", {{"Retry-After", "30"}}}}, kNothingNew});
+  Place place("client", {{{"status", 503}, {"headers", {{"Retry-After", "30"}}}}, kNothingNew});
   Asker asker(place.config);  // gives up after 20 seconds: so it need not wait
   const Answer answer = ask(asker);
   CHECK(place.requests().size() == 1);
@@ -135,7 +136,7 @@ TEST_CASE("client: Retry-After is kept to, and passed on", "[client]") {
 }
 
 TEST_CASE("client: retries end with their budget", "[client]") {
-  Place place({kBusy});
+  Place place("client", {kBusy});
   place.config.breaker_failures = 1000;
   Asker asker(place.config);
   for (int i = 0; i < 20; ++i) CHECK_FALSE(ask(asker).answer);
@@ -145,7 +146,7 @@ TEST_CASE("client: retries end with their budget", "[client]") {
 }
 
 TEST_CASE("client: the deadline ends it, whatever it waits for", "[client]") {
-  Place place({{{"wait", 30}}});
+  Place place("client", {{{"wait", 30}}});
   place.config.timeout = milliseconds(150);
   Asker asker(place.config);
   const auto first = asker.begin(asker.client->ask(question("dsc_1")));
@@ -159,25 +160,26 @@ TEST_CASE("client: the deadline ends it, whatever it waits for", "[client]") {
 
 TEST_CASE("client: answers that can't be used", "[client]") {
   const Json json{{"Content-Type", "application/json"}};
-  Place garbage({{{"body", "{{{{"}, {"headers", json}}});
+  Place garbage("client", {{{"body", "{{{{"}, {"headers", json}}});
   CHECK_THAT(ending(garbage), Catch::Contains("no JSON object (after 1 attempt)"));
-  Place page({{{"body", "<html>"}, {"headers", {{"Content-Type", "text/html"}}}}});
+  Place page("client", {{{"body", "<html>"}, {"headers", {{"Content-Type", "text/html"}}}}});
   CHECK_THAT(ending(page), Catch::Contains("Content-Type"));
-  Place large({{{"body", std::string(70'000, ' ')}, {"headers", json}}});
+  Place large("client", {{{"body", std::string(70'000, ' ')}, {"headers", json}}});
   CHECK_THAT(ending(large), Catch::Contains("body limit exceeded"));
   CHECK(large.requests().size() == 1);
-  Place chunked({{{"body", std::string(70'000, ' ')}, {"headers", json}, {"chunked", true}}});
+  Place chunked("client",
+                {{{"body", std::string(70'000, ' ')}, {"headers", json}, {"chunked", true}}});
   CHECK_THAT(ending(chunked), Catch::Contains("body limit exceeded"));
-  Place header({{{"headers", {{"X", std::string(9'000, 'x')}}}}});
+  Place header("client", {{{"headers", {{"X", std::string(9'000, 'x')}}}}});
   CHECK_THAT(ending(header), Catch::Contains("limit"));
-  Place raw({{{"raw", "SSH-2.0-OpenSSH_9.2\r\n\r\n"}}});
+  Place raw("client", {{{"raw", "SSH-2.0-OpenSSH_9.2\r\n\r\n"}}});
   CHECK_THAT(ending(raw), Catch::Contains("receiving: "));
 }
 
 TEST_CASE("client: a connection that ends within an answer is tried again", "[client]") {
   Json cut = kNothingNew;
   cut["cut"] = 5;
-  Place place({cut, kNothingNew});
+  Place place("client", {cut, kNothingNew});
   Asker asker(place.config);
   CHECK(ask(asker).answer);
   CHECK(place.requests().size() == 2);
@@ -186,7 +188,7 @@ TEST_CASE("client: a connection that ends within an answer is tried again", "[cl
 TEST_CASE("client: a server that drops idle connections costs no attempt", "[client]") {
   Json hang_up = kNothingNew;
   hang_up["hang_up"] = true;
-  Place place({hang_up});
+  Place place("client", {hang_up});
   Asker asker(place.config);
   for (int i = 0; i < 4; ++i) REQUIRE(ask(asker).answer);
   CHECK(place.connections() == 4);
@@ -200,7 +202,7 @@ TEST_CASE("client: a server that drops idle connections costs no attempt", "[cli
 
 TEST_CASE("client: only the authority itself is believed", "[client]") {
   const auto trouble = [](const std::string& which) {
-    Place place({kNothingNew}, which);
+    Place place(which, {kNothingNew});
     Asker asker(place.config);
     const Answer answer = ask(asker);
     CHECK(place.requests().size() == (answer.answer ? 1 : 0));
@@ -216,7 +218,7 @@ TEST_CASE("client: only the authority itself is believed", "[client]") {
 
 TEST_CASE("client: our certificate must be right, too", "[client]") {
   FixtureServer& server = FixtureServer::get();
-  Place place({kNothingNew});
+  Place place("client", {kNothingNew});
   place.config.certificate = server.certificate_file("stranger.pem");
   place.config.key = server.certificate_file("stranger.key");
   Asker asker(place.config);
@@ -224,24 +226,25 @@ TEST_CASE("client: our certificate must be right, too", "[client]") {
   CHECK_FALSE(answer.answer);
   CHECK(place.requests().empty());
   place.config.key = server.certificate_file("client.key");
-  CHECK_THROWS_WITH(Asker(place.config), Catch::Contains("stranger.pem"));
+  CHECK_THROWS_WITH(Asker(place.config), Catch::Contains("client.key"));
   place.config.ca = "/nonexistent.pem";
   CHECK_THROWS_WITH(Asker(place.config),
                     Catch::Contains("/nonexistent.pem") && Catch::Contains("`ca`"));
 }
 
 TEST_CASE("client: nobody there", "[client]") {
-  Place place({kNothingNew});
+  Place place("client", {kNothingNew});
   place.config.url = "https://127.0.0.1:1";
   CHECK_THAT(ending(place), Catch::Contains("cannot connect") && Catch::Contains("3 attempts"));
   place.config.url = "https://authority.invalid:1";
   CHECK_THAT(ending(place), Catch::Contains("authority.invalid:1"));
-  Place http({kNothingNew}, "http");  // speaks no TLS
+  Place http("http", {kNothingNew});  // speaks no TLS
+  http.config.url.insert(4, "s");
   CHECK_THAT(ending(http), Catch::Contains("TLS"));
 }
 
 TEST_CASE("client: the breaker opens, lets one try, and closes", "[client]") {
-  Place place({kBusy, kBusy, kNothingNew});
+  Place place("client", {kBusy, kBusy, kNothingNew});
   place.config.breaker_failures = 2;
   place.config.breaker_pause = milliseconds(200);
   Asker asker(place.config);
@@ -268,7 +271,7 @@ TEST_CASE("client: a considered No does not open the breaker", "[client]") {
   Json no{{"status", 403},
           {"body", R"({"state":"consent_withdrawn"})"},
           {"headers", {{"Content-Type", "application/json"}}}};
-  Place place({no});
+  Place place("client", {no});
   place.config.breaker_failures = 1;
   Asker asker(place.config);
   for (int i = 0; i < 3; ++i) {
@@ -280,7 +283,7 @@ TEST_CASE("client: a considered No does not open the breaker", "[client]") {
 TEST_CASE("client: who waits is served in turn, and not more than may wait", "[client]") {
   Json slow = kNothingNew;
   slow["wait"] = 0.05;
-  Place place({slow});
+  Place place("client", {slow});
   place.config.queue_max = 3;
   Asker asker(place.config);
   std::vector<std::shared_ptr<Answer>> answers;
@@ -301,7 +304,7 @@ TEST_CASE("client: who waits is served in turn, and not more than may wait", "[c
 TEST_CASE("client: as many at once as there are connections", "[client]") {
   Json slow = kNothingNew;
   slow["wait"] = 0.05;
-  Place place({slow});
+  Place place("client", {slow});
   place.config.connections = 4;
   Asker asker(place.config);
   std::vector<std::shared_ptr<Answer>> answers;
@@ -315,7 +318,7 @@ TEST_CASE("client: whoever is cancelled leaves his place to others", "[client]")
   namespace asio = boost::asio;
   Json slow = kNothingNew;
   slow["wait"] = 0.1;
-  Place place({slow});
+  Place place("client", {slow});
   Asker asker(place.config);
   std::vector<asio::cancellation_signal> signals(3);
   std::vector<std::shared_ptr<Answer>> answers;
@@ -349,7 +352,7 @@ TEST_CASE("client: whoever is cancelled leaves his place to others", "[client]")
 }
 
 TEST_CASE("client: at its end nobody waits any longer", "[client]") {
-  Place place({{{"wait", 30}}});
+  Place place("client", {{{"wait", 30}}});
   Asker asker(place.config);
   const auto asking = asker.begin(asker.client->ask(question()));
   const auto waiting = asker.begin(asker.client->ask(question()));
@@ -360,7 +363,7 @@ TEST_CASE("client: at its end nobody waits any longer", "[client]") {
   CHECK(asking->trouble() == "shutting_down");
   CHECK(waiting->trouble() == "shutting_down");
 
-  Place failing({kBusy});
+  Place failing("client", {kBusy});
   Asker retrying(failing.config);
   const auto later = retrying.begin(retrying.client->ask(question()));
   while (retrying.link->stats.troubles.at(static_cast<std::size_t>(AuthorityTrouble::bad_status)) ==
@@ -373,7 +376,7 @@ TEST_CASE("client: at its end nobody waits any longer", "[client]") {
 }
 
 TEST_CASE("client: a loop that ends takes its questions with it", "[client]") {
-  Place place({{{"wait", 30}}});
+  Place place("client", {{{"wait", 30}}});
   std::shared_ptr<AuthorityLink> link;
   {
     Asker asker(place.config);

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <boost/asio/connect.hpp>
@@ -95,6 +96,13 @@ Json Standin::control(const std::string& path, const Json& body) {
     throw std::runtime_error("the stand-in's control: " + parser.get().body());
   }
   return Json::parse(parser.get().body());
+}
+
+double Standin::processor_seconds() const {
+  clockid_t clock{};
+  timespec used{};
+  if (::clock_getcpuclockid(process_, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 }  // namespace test

@@ -100,6 +100,8 @@ class Standin {
   [[nodiscard]] server::AuthorityConfig config() const;
   // POST with a body, DELETE with one that is "DELETE", GET without. Throws on anything but 200.
   Json control(const std::string& path, const Json& body = nullptr);
+  // That it has used so far.
+  [[nodiscard]] double processor_seconds() const;
 
  private:
   Standin();

@@ -211,10 +211,12 @@ TEST_CASE("authority: a rejection names its reason if that is a plain word", "[a
   CHECK_THAT(fault(409, R"({"error":"request_id_conflict"})"), Catch::Contains("409"));
   CHECK_THAT(fault(404, R"({"error":"no_such_path"})"), Catch::StartsWith("rejected: "));
   for (const auto& [status, body] :
-       {std::pair{400, R"({"error":"渡辺　浩"})"}, {404, "渡辺"}, {302, ""}, {418, "{"}}) {
+       {std::pair{400, R"({"error":"渡辺　浩"})"}, {302, ""}, {418, "{"}}) {
     CHECK_THAT(fault(static_cast<unsigned>(status), body),
                Catch::StartsWith("rejected: ") && Catch::Contains("no reason given"));
   }
+  CHECK_THAT(fault(404, "渡辺", "text/html"), Catch::Contains("404 (no reason given)"));
+  CHECK_THAT(fault(404, "渡辺"), Catch::StartsWith("bad_answer: "));
 }
 
 TEST_CASE("authority: withdrawals without gaps, or none", "[authority]") {

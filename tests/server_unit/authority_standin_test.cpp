@@ -2,6 +2,12 @@
 // outcome, and that nothing is paid twice.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
 #include "libpki/bytes.hpp"
 #include "libpki/serial.hpp"
 #include "tests/server_unit/authority_fixture.hpp"
@@ -150,10 +156,10 @@ TEST_CASE("stand-in: a consent that is registered again is the same one", "[stan
   CHECK(once.received_at == registration.received_at);
   CHECK(once.valid_from > once.received_at);
   CHECK(once.valid_until > once.valid_from);
-  std::size_t registered = 0;
-  for (const Json& consent : customer.standin().control("consents").at("consents")) {
-    registered += consent.at("person") == 2 ? 1 : 0;
-  }
+  const Json consents = customer.standin().control("consents").at("consents");
+  const auto registered = std::count_if(consents.begin(), consents.end(), [](const Json& consent) {
+    return consent.at("person") == 2;
+  });
   CHECK(registered == 1);
 }
 
@@ -234,4 +240,72 @@ TEST_CASE("stand-in: faults at the authority's own port", "[standin]") {
   CHECK(trouble({{"kind", "delay"}, {"value", 20}}).empty());
   CHECK(trouble({{"kind", "truncate"}, {"value", 100'000}}).empty());  // hangs up after the answer
   CHECK(trouble({{"kind", "delay"}, {"value", 20}}).empty());
+}
+
+TEST_CASE("stand-in: workers share the link, each with a client of its own", "[standin]") {
+  constexpr int kWorkers = 4;
+  constexpr int kQuestions = 50;
+  Customer customer(11);
+  const CertificateName name = customer.certificate();
+  const std::string consent = customer.agree("workers");
+  const auto link = std::make_shared<AuthorityLink>(Standin::get().config(), kWorkers);
+  CHECK(link->connections_per_client() == 4);
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < kWorkers; ++worker) {
+    workers.emplace_back([&, worker] {
+      boost::asio::io_context context(1);
+      AuthorityClient client(context.get_executor(), link);
+      for (int i = 0; i < kQuestions; ++i) {
+        boost::asio::co_spawn(context,
+                              client.ask({"worker-" + std::to_string(worker * kQuestions + i),
+                                          consent,
+                                          name,
+                                          {InformationItem::name}}),
+                              [](const std::exception_ptr&, const InformationAnswer&) {});
+      }
+      context.run();
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  const auto& asked = link->stats.requests.at(static_cast<std::size_t>(AuthorityRequestKind::ask));
+  CHECK(asked.at(static_cast<std::size_t>(AuthorityOutcome::no_newer_information)) ==
+        kWorkers * kQuestions);
+  CHECK(link->stats.connections_opened <= 16);
+  CHECK(link->stats.connections_in_use == 0);
+  CHECK(link->stats.connections_idle == 0);  // the clients have ended
+}
+
+// Not a test: how much the stand-in and the client can do. Run it by its tag. The stand-in has one
+// thread; its own processor time is what counts where other programs want the processor, too.
+TEST_CASE("stand-in: questions a second", "[.throughput]") {
+  constexpr int kQuestions = 30'000;
+  constexpr int kAtOnce = 64;
+  Customer customer(10);
+  const CertificateName old = customer.certificate();
+  const std::string consent = customer.agree("throughput");
+  customer.event({{"kind", "move"}, {"reissue_after_seconds", 0}});
+  customer.event({{"kind", "reissue"}});
+  int next = 0;
+  int provided = 0;
+  const auto begun = std::chrono::steady_clock::now();
+  const double standin_before = customer.standin().processor_seconds();
+  const std::clock_t client_before = std::clock();
+  const auto stream = [&]() -> boost::asio::awaitable<int> {
+    while (next < kQuestions) {
+      const InformationQuestion question{
+          "t-" + std::to_string(next++), consent, old, {InformationItem::name}};
+      const InformationAnswer answer = co_await customer.client().ask(question);
+      provided += std::holds_alternative<ProvidedInformation>(answer) ? 1 : 0;
+    }
+    co_return 0;
+  };
+  std::vector<std::shared_ptr<Ending<int>>> streams;
+  for (int i = 0; i < kAtOnce; ++i) streams.push_back(customer.asker().begin(stream()));
+  customer.asker().run();
+  CHECK(provided == kQuestions);
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
+  const double standin = customer.standin().processor_seconds() - standin_before;
+  const double client = static_cast<double>(std::clock() - client_before) / CLOCKS_PER_SEC;
+  std::printf("%.0f questions a second; of its own processor time: stand-in %.0f, client %.0f\n",
+              kQuestions / wall.count(), kQuestions / standin, kQuestions / client);
 }
