@@ -9,6 +9,7 @@
 
 #include "server/api/api_handler.hpp"
 #include "server/config.hpp"
+#include "server/platform/changes_service.hpp"
 #include "server/store/database.hpp"
 #include "server/store/key_ring.hpp"
 
@@ -17,15 +18,21 @@ namespace server {
 class HttpServer;
 class TlsContext;
 class DatabaseWatch;
+class PlatformServices;
+class SnapshotKeeper;
+struct IssuerSet;
+class FanOut;
+class ChangeListener;
 
 class PlatformServer {
  public:
   using AskTime = std::function<pki::Time()>;
 
-  // Binds and listens, and starts without its database. `config` has [api] and [database], and
-  // outlives this. Throws CredentialError, KeyEncryptionFault, std::system_error: each says what is
-  // wrong with which file or address.
-  PlatformServer(const Config& config, AskTime clock);
+  // Binds and listens, and starts without its database. `config` has [api], [database] and
+  // [authority]; all arguments outlive this. Throws CredentialError, KeyEncryptionFault,
+  // std::system_error: each says what is wrong with which file or address.
+  PlatformServer(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
+                 AskTime clock);
   ~PlatformServer();
 
   // What --check looks at, without a socket or the database: the TLS files and the key-encryption
@@ -53,16 +60,22 @@ class PlatformServer {
   const AskTime clock_;
   std::shared_ptr<TlsContext> tls_;
   KeyRing keys_;
+  WaitingRoom room_;  // what waits there is left when its loop is destroyed
   // Before what its coroutines refer to, so that it is destroyed after it: what a database thread
   // still has to say goes to a loop that is there.
   std::unique_ptr<HttpServer> http_;
   Database database_;
   CallerCache callers_;
   RateLimiter limiter_;
+  CursorMaker cursors_;
+  ChangesService changes_;
+  std::unique_ptr<PlatformServices> services_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<ApiStats> stats_;
   std::unique_ptr<ApiCommon> common_;
   std::unique_ptr<DatabaseWatch> watch_;
+  std::unique_ptr<ChangeListener> listener_;
+  std::unique_ptr<FanOut> fan_out_;
   std::vector<std::function<void()>> drain_hooks_;
 };
 

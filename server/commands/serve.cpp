@@ -11,6 +11,8 @@
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/consent_jobs.hpp"
+#include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls_report.hpp"
@@ -125,7 +127,16 @@ struct Serving {
   SnapshotKeeper keeper;
   std::unique_ptr<OcspServer> ocsp;
   std::unique_ptr<PlatformServer> platform;
+  std::unique_ptr<Watcher> watcher;
 };
+
+// The authority told the watcher that a consent has ended.
+void end_consent_there(Connection& connection, const EndedConsent& ended, pki::Time now) {
+  Session session(connection);
+  if (end_by_authority(session, {ended.institution_id, ended.consent_id}, ended.why, now)) {
+    session.commit();
+  }
+}
 
 OpsHandler::Readiness readiness(const Serving& serving) {
   OpsHandler::Readiness out{true, {}};
@@ -148,6 +159,7 @@ std::string metrics(const Serving& serving) {
   MetricsText text;
   if (serving.ocsp) serving.ocsp->describe(text);
   if (serving.platform) serving.platform->describe(text);
+  if (serving.watcher) serving.watcher->describe(text);
   text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
                static_cast<double>(serving.keeper.open_failures()));
   const auto snapshot = serving.keeper.current();
@@ -186,17 +198,27 @@ int serve(Config config, const IssuerSet& issuers) {
 
   constexpr std::uint64_t kNoCacheBytes = 1;
   Serving serving{
-      config, issuers,
+      config,
+      issuers,
       SnapshotKeeper(issuers, config.index, config.ocsp ? config.ocsp->cache_bytes : kNoCacheBytes),
-      nullptr, nullptr};
+      nullptr,
+      nullptr,
+      nullptr};
   if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
-  if (config.api) serving.platform = std::make_unique<PlatformServer>(config, wall_clock);
+  if (config.api)
+    serving.platform =
+        std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
+  if (config.database) {
+    serving.watcher =
+        std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock, end_consent_there);
+  }
   const std::unique_ptr<HttpServer> ops = make_ops(serving);
   serving.keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
     if (serving.ocsp) serving.ocsp->adopt(snapshot);
   });
   if (serving.ocsp) serving.ocsp->start();
   if (serving.platform) serving.platform->start();
+  if (serving.watcher) serving.watcher->start();
   if (ops) ops->start();
   log(Level::info, "serving",
       {{"ocsp", config.ocsp ? address(config.ocsp->listen) : ""},
@@ -207,6 +229,7 @@ int serve(Config config, const IssuerSet& issuers) {
   int signal = 0;
   ::sigwait(&ending, &signal);
   log(Level::info, "draining", {{"signal", signal}});
+  if (serving.watcher) serving.watcher->stop();
   serving.keeper.stop();
   // Side by side: each may take its drain_timeout.
   std::thread platform([&serving] {
