@@ -1,5 +1,5 @@
-// crypto.hpp: digests, signatures and keys. crypto.cpp is the only file of libpki that knows
-// OpenSSL.
+// crypto.hpp: digests, signatures and keys. Of libpki, crypto.cpp alone knows OpenSSL, besides
+// cms.cpp.
 #pragma once
 
 #include <array>

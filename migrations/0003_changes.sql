@@ -76,13 +76,13 @@ CREATE FUNCTION feed_page(IN institution text, IN after bigint, IN items_max int
 $$
 BEGIN
   PERFORM set_config('app.institution', institution, true);
-  -- One statement, so one snapshot: the page and the head fit together.
+  -- One statement, so one snapshot: the page and the head fit together. The items come in order from the inner query.
   SELECT f.epoch, f.last_pos, f.pruned_pos,
          to_char(f.retained_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
          page.first_item, page.last_item, page.items
     INTO epoch, last_pos, pruned_pos, retained_from, first_item, last_item, items
     FROM feed f, LATERAL (
-           SELECT min(c.pos) AS first_item, max(c.pos) AS last_item, string_agg(c.item, ',' ORDER BY c.pos) AS items
+           SELECT min(c.pos) AS first_item, max(c.pos) AS last_item, string_agg(c.item, ',') AS items
              FROM (SELECT pos, item FROM change_feed
                     WHERE institution_id = institution AND pos > coalesce(after, f.pruned_pos)
                     ORDER BY pos LIMIT items_max) c) page

@@ -218,8 +218,8 @@ int serve(Config config, const IssuerSet& issuers) {
   });
   if (serving.ocsp) serving.ocsp->start();
   if (serving.platform) serving.platform->start();
-  if (serving.watcher) serving.watcher->start();
   if (ops) ops->start();
+  if (serving.watcher) serving.watcher->start();
   log(Level::info, "serving",
       {{"ocsp", config.ocsp ? address(config.ocsp->listen) : ""},
        {"api", config.api ? address(config.api->listen) : ""},

@@ -6,6 +6,8 @@ namespace server {
 
 namespace asio = boost::asio;
 
+// g++ 12 destroys copies twice that are made inside of a co_await expression: of what a lambda
+// captured, of an argument. Here they have names, and are moved.
 namespace {
 
 std::string render(const FeedPage& page, const std::string& next_cursor, bool has_more) {
@@ -36,16 +38,20 @@ asio::awaitable<std::string> ChangesService::page(std::string institution_id, Ch
   const Clock::time_point until = Clock::now() + query.wait;
   for (;;) {
     const std::uint64_t moment = room_.moment();
-    const FeedPage page = co_await database_.run([=](Connection& connection) {
-      return read_feed(connection, institution_id, place ? std::optional(place->pos) : std::nullopt,
-                       query.limit);
-    });
+    const auto after = place ? std::optional(place->pos) : std::nullopt;
+    auto read = [institution_id, after, limit = query.limit](Connection& connection) {
+      return read_feed(connection, institution_id, after, limit);
+    };
+    const FeedPage page = co_await database_.run(std::move(read));
     const CursorPlace from = place.value_or(CursorPlace{page.head.epoch, page.head.pruned_pos});
     require_readable(from, page.head);
     const std::int64_t last = page.items.empty() ? from.pos : page.last_pos;
     bool is_over = !page.items.empty() || Clock::now() >= until;
     if (!is_over) {
-      const auto woken = co_await room_.wait(institution_id, from.pos, moment, until, on_peer_gone);
+      std::string who = institution_id;
+      OnPeerGone gone = on_peer_gone;
+      const auto woken =
+          co_await room_.wait(std::move(who), from.pos, moment, until, std::move(gone));
       is_over = woken != WaitingRoom::Woken::told;
     }
     if (is_over) {
@@ -59,12 +65,13 @@ asio::awaitable<void> ChangesService::acknowledge(std::string institution_id, st
                                                   pki::Time now) {
   const Cursors& cursors = *co_await this->cursors();
   const CursorPlace place = cursors.decode(institution_id, cursor);
-  co_await database_.run([=](Connection& connection) {
+  auto note = [institution_id, place, now](Connection& connection) {
     Session session(connection, institution_id);
     require_readable(place, feed_head(session));
     acknowledge_feed(session, place.epoch, place.pos, now);
     session.commit();
-  });
+  };
+  co_await database_.run(std::move(note));
 }
 
 }  // namespace server

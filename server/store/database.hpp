@@ -46,14 +46,17 @@ class Database {
     using Value = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
     using Finished = std::variant<std::exception_ptr, Value>;
     auto outcome = std::make_shared<Finished>();
-    co_await submit_and_wait([outcome, work = std::move(work)](Connection& connection) mutable {
+    // It has a name because g++ 12 destroys twice what a lambda captured that is made inside of a
+    // co_await expression. That goes for callers, too.
+    Task task = [outcome, work = std::move(work)](Connection& connection) mutable {
       if constexpr (std::is_void_v<Result>) {
         work(connection);
         outcome->template emplace<1>();
       } else {
         outcome->template emplace<1>(work(connection));
       }
-    });
+    };
+    co_await submit_and_wait(std::move(task));
     if constexpr (!std::is_void_v<Result>) co_return std::move(std::get<1>(*outcome));
   }
 

@@ -21,11 +21,13 @@ struct WorldOptions {
   CountryOptions country;
   bool deltas = false;
   int base_age_days = 0;
+  Instant complete_interval = kSecondsPerDay;
 };
 
 struct World {
   explicit World(const WorldOptions& options)
-      : schedule{options.country.start, options.deltas, options.base_age_days},
+      : schedule{options.country.start, options.deltas, options.base_age_days,
+                 options.complete_interval},
         authorities(make_authorities(options.country.seed, options.country.start)),
         country(options.country, authorities),
         publisher(authorities, country, schedule),

@@ -124,7 +124,8 @@ class Driver {
   asio::awaitable<void> answer(json command) {
     json out{{"id", command.value("id", 0)}};
     try {
-      out.update(co_await act(command));
+      const json acted = co_await act(command);
+      out.update(acted);
     } catch (const server::Problem& problem) {
       out["problem"] = problem.what();
     } catch (const server::DatabaseUnavailable&) {
@@ -143,13 +144,18 @@ class Driver {
       query.limit = command.value("limit", std::size_t{200});
       query.wait = std::chrono::seconds{command.value("wait", 0)};
       const auto id = command.value("id", 0);
-      const std::string text = co_await service_.page(
-          command.at("institution"), query,
-          [this, id](std::function<void()> gone) { gone_[id] = std::move(gone); });
+      std::string institution = command.at("institution");
+      server::OnPeerGone keep = [this, id](std::function<void()> gone) {
+        gone_[id] = std::move(gone);
+      };
+      const std::string text =
+          co_await service_.page(std::move(institution), std::move(query), std::move(keep));
       co_return json{{"page", json::parse(text)}, {"text", text}};
     }
     if (does == "acknowledge") {
-      co_await service_.acknowledge(command.at("institution"), command.at("cursor"), wall_clock());
+      std::string institution = command.at("institution");
+      std::string cursor = command.at("cursor");
+      co_await service_.acknowledge(std::move(institution), std::move(cursor), wall_clock());
     } else if (does == "gone") {
       gone_.at(command.at("of"))();
     } else if (does == "drain") {

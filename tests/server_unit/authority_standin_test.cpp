@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <thread>
 
 #include "libpki/bytes.hpp"
 #include "libpki/serial.hpp"
@@ -239,6 +240,39 @@ TEST_CASE("stand-in: faults at the authority's own port", "[standin]") {
   CHECK(trouble({{"kind", "delay"}, {"value", 20}}).empty());
   CHECK(trouble({{"kind", "truncate"}, {"value", 100'000}}).empty());  // hangs up after the answer
   CHECK(trouble({{"kind", "delay"}, {"value", 20}}).empty());
+}
+
+TEST_CASE("stand-in: workers share the link, each with a client of its own", "[standin]") {
+  constexpr int kWorkers = 4;
+  constexpr int kQuestions = 50;
+  Customer customer(11);
+  const CertificateName name = customer.certificate();
+  const std::string consent = customer.agree("workers");
+  const auto link = std::make_shared<AuthorityLink>(Standin::get().config(), kWorkers);
+  CHECK(link->connections_per_client() == 4);
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < kWorkers; ++worker) {
+    workers.emplace_back([&, worker] {
+      boost::asio::io_context context(1);
+      AuthorityClient client(context.get_executor(), link);
+      for (int i = 0; i < kQuestions; ++i) {
+        boost::asio::co_spawn(context,
+                              client.ask({"worker-" + std::to_string(worker * kQuestions + i),
+                                          consent,
+                                          name,
+                                          {InformationItem::name}}),
+                              [](const std::exception_ptr&, const InformationAnswer&) {});
+      }
+      context.run();
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  const auto& asked = link->stats.requests.at(static_cast<std::size_t>(AuthorityRequestKind::ask));
+  CHECK(asked.at(static_cast<std::size_t>(AuthorityOutcome::no_newer_information)) ==
+        kWorkers * kQuestions);
+  CHECK(link->stats.connections_opened <= 16);
+  CHECK(link->stats.connections_in_use == 0);
+  CHECK(link->stats.connections_idle == 0);  // the clients have ended
 }
 
 // Not a test: how much the stand-in and the client can do. Run it by its tag. The stand-in has one
