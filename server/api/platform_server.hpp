@@ -18,6 +18,9 @@ namespace server {
 class HttpServer;
 class TlsContext;
 class DatabaseWatch;
+class PlatformServices;
+class SnapshotKeeper;
+struct IssuerSet;
 class FanOut;
 class ChangeListener;
 
@@ -25,10 +28,11 @@ class PlatformServer {
  public:
   using AskTime = std::function<pki::Time()>;
 
-  // Binds and listens, and starts without its database. `config` has [api] and [database], and
-  // outlives this. Throws CredentialError, KeyEncryptionFault, std::system_error: each says what is
-  // wrong with which file or address.
-  PlatformServer(const Config& config, AskTime clock);
+  // Binds and listens, and starts without its database. `config` has [api], [database] and
+  // [authority]; all arguments outlive this. Throws CredentialError, KeyEncryptionFault,
+  // std::system_error: each says what is wrong with which file or address.
+  PlatformServer(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
+                 AskTime clock);
   ~PlatformServer();
 
   // What --check looks at, without a socket or the database: the TLS files and the key-encryption
@@ -65,6 +69,7 @@ class PlatformServer {
   RateLimiter limiter_;
   CursorMaker cursors_;
   ChangesService changes_;
+  std::unique_ptr<PlatformServices> services_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<ApiStats> stats_;
   std::unique_ptr<ApiCommon> common_;

@@ -11,6 +11,8 @@
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/consent_jobs.hpp"
+#include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls_report.hpp"
@@ -128,6 +130,14 @@ struct Serving {
   std::unique_ptr<Watcher> watcher;
 };
 
+// The authority told the watcher that a consent has ended.
+void end_consent_there(Connection& connection, const EndedConsent& ended, pki::Time now) {
+  Session session(connection);
+  if (end_by_authority(session, {ended.institution_id, ended.consent_id}, ended.why, now)) {
+    session.commit();
+  }
+}
+
 OpsHandler::Readiness readiness(const Serving& serving) {
   OpsHandler::Readiness out{true, {}};
   const auto add = [&out](const std::string& name, const std::string& fault) {
@@ -188,13 +198,19 @@ int serve(Config config, const IssuerSet& issuers) {
 
   constexpr std::uint64_t kNoCacheBytes = 1;
   Serving serving{
-      config, issuers,
+      config,
+      issuers,
       SnapshotKeeper(issuers, config.index, config.ocsp ? config.ocsp->cache_bytes : kNoCacheBytes),
-      nullptr, nullptr, nullptr};
+      nullptr,
+      nullptr,
+      nullptr};
   if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
-  if (config.api) serving.platform = std::make_unique<PlatformServer>(config, wall_clock);
+  if (config.api)
+    serving.platform =
+        std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
   if (config.database) {
-    serving.watcher = std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock);
+    serving.watcher =
+        std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock, end_consent_there);
   }
   const std::unique_ptr<HttpServer> ops = make_ops(serving);
   serving.keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
