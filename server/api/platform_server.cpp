@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "server/api/certificates_routes.hpp"
 #include "server/api/changes_routes.hpp"
 #include "server/api/database_watch.hpp"
 #include "server/api/problem_pages.hpp"
@@ -32,13 +33,22 @@ HttpServer::Options options_of(const ApiConfig& config, std::shared_ptr<TlsConte
   return options;
 }
 
+std::vector<WatchedIssuer> watched(const IssuerSet& issuers) {
+  std::vector<WatchedIssuer> out;
+  for (const ServedIssuer& issuer : issuers.issuers) {
+    out.push_back(watched_issuer(issuer.config.name, issuer.certificate->certificate));
+  }
+  return out;
+}
+
 void append(std::vector<Route>& to, std::vector<Route> more) {
   for (Route& route : more) to.push_back(std::move(route));
 }
 
 }  // namespace
 
-PlatformServer::PlatformServer(const Config& config, AskTime clock)
+PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
+                               const SnapshotKeeper& keeper, AskTime clock)
     : config_(config),
       clock_(std::move(clock)),
       tls_(std::make_shared<TlsContext>(config.api->tls, clock_())),
@@ -47,7 +57,8 @@ PlatformServer::PlatformServer(const Config& config, AskTime clock)
       callers_(database_),
       limiter_(config.api->requests_per_second),
       cursors_(keys_, config.api->environment),
-      changes_(database_, room_, cursors_) {
+      changes_(database_, room_, cursors_),
+      certificates_(database_, keys_, watched(issuers), [&keeper] { return keeper.current(); }) {
   static_cast<void>(problem_page_text(ProblemKind::internal_error));  // all texts, or no start
   router_ = std::make_unique<Router>(routes());
   stats_ = std::make_unique<ApiStats>(*router_);
@@ -76,6 +87,7 @@ std::vector<Route> PlatformServer::routes() {
   std::vector<Route> out;
   append(out, public_routes(*config_.api, database_));
   append(out, changes_routes(changes_));
+  append(out, certificates_routes(certificates_));
   return out;
 }
 

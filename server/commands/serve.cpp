@@ -189,11 +189,17 @@ int serve(Config config, const IssuerSet& issuers) {
 
   constexpr std::uint64_t kNoCacheBytes = 1;
   Serving serving{
-      config, issuers,
+      config,
+      issuers,
       SnapshotKeeper(issuers, config.index, config.ocsp ? config.ocsp->cache_bytes : kNoCacheBytes),
-      nullptr, nullptr, nullptr};
+      nullptr,
+      nullptr,
+      nullptr};
   if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
-  if (config.api) serving.platform = std::make_unique<PlatformServer>(config, wall_clock);
+  if (config.api) {
+    serving.platform =
+        std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
+  }
   if (config.database) {
     serving.watcher = std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock);
   }
