@@ -15,10 +15,12 @@ boost::asio::awaitable<std::optional<Caller>> CallerCache::find(Thumbprint thumb
     if (found != entries_.end() && found->second.until > now) co_return found->second.caller;
     cleared_before = cleared_;
   }
-  auto caller = co_await database_.run([thumbprint](Connection& connection) {
+  // With a name: g++ 12 destroys the captures of a lambda inside of co_await twice.
+  const auto look_up = [thumbprint](Connection& connection) {
     Session session(connection);
     return authenticate(session, thumbprint);
-  });
+  };
+  auto caller = co_await database_.run(look_up);
   keep(thumbprint, {caller, now + kKept}, cleared_before);
   co_return caller;
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "server/api/changes_routes.hpp"
 #include "server/api/documents.hpp"
 #include "server/api/problem_body.hpp"
 #include "server/api/problem_pages.hpp"
@@ -18,7 +19,6 @@ namespace {
 // Operations of the contract whose routes are not in routes_of_the_program() yet. An entry that has
 // its route fails the test, so this list can only shrink.
 const std::set<std::string> kElsewhere = {
-    "GET /v1/changes",
     "GET /v1/consents",
     "GET /v1/consents/{}",
     "GET /v1/disclosures",
@@ -31,7 +31,6 @@ const std::set<std::string> kElsewhere = {
     "POST /v1/consents",
     "POST /v1/consents/{}/tokens",
     "POST /v1/consents/{}/withdrawal",
-    "PUT /v1/changes/acknowledgement",
 };
 
 // "{id}" as the router writes it.
@@ -58,12 +57,16 @@ std::set<std::string> operations_of_the_contract() {
   return out;
 }
 
+// The routes of all resources, not to be run: what they refer to is not there.
 std::vector<Route> routes_of_the_program() {
   const ApiConfig config;
-  DatabaseConfig unreachable;
-  unreachable.connections = 2;
-  Database database(unreachable);
-  return public_routes(config, database);  // not to be run
+  alignas(Database) static std::byte database[sizeof(Database)];
+  alignas(ChangesService) static std::byte changes[sizeof(ChangesService)];
+  std::vector<Route> out = public_routes(config, reinterpret_cast<Database&>(database));
+  for (Route& route : changes_routes(reinterpret_cast<ChangesService&>(changes))) {
+    out.push_back(std::move(route));
+  }
+  return out;
 }
 
 }  // namespace
