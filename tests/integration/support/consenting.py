@@ -27,15 +27,16 @@ class Served:
         from .program import toml_lines
         base = self.authority["urls"]["http"]
         table = {"name": self.authority["name"], "certificate": self.authority["certificate"],
-                 "crl": [base + "full.crl"], **self.options}
+                 "crl": [base + "full.crl"], "delta_crl": [base + "delta.crl"], **self.options}
         return "[[issuers]]\n" + toml_lines(table)
 
 
 class Town:
-    """Everything, running. Times are real ones: the stand-in starts now, and its clock stands still but for events."""
+    """Everything, running. Times are real ones; the stand-in's clock is two hours behind, and goes on by a quarter of an
+    hour, to its next delta lists, when a test says so."""
 
     def __init__(self, directory, cluster, people=12, **sections):
-        start = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(seconds=2)
+        start = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=2)
         directory.mkdir(parents=True, exist_ok=True)
         self.country = Country(directory, start, seed=1, people=people, municipalities=3)
         ports = json.loads((self.country.directory / "ports.json").read_text())
@@ -54,8 +55,8 @@ class Town:
         self.platform.tashika("ingest")
 
     def new_lists(self):
-        """A day passes at the authority, and its lists are taken in."""
-        self.country.advance(days=1)
+        """A quarter of an hour passes at the authority, and its lists are taken in."""
+        self.country.advance(seconds=900)
         self.ingest()
 
     def restart(self):
