@@ -4,9 +4,9 @@
 
 #include <thread>
 
-#include "server/api/certificates_routes.hpp"
 #include "server/api/changes_routes.hpp"
 #include "server/api/database_watch.hpp"
+#include "server/api/platform_services.hpp"
 #include "server/api/problem_pages.hpp"
 #include "server/api/public_routes.hpp"
 #include "server/http_server.hpp"
@@ -33,14 +33,6 @@ HttpServer::Options options_of(const ApiConfig& config, std::shared_ptr<TlsConte
   return options;
 }
 
-std::vector<WatchedIssuer> watched(const IssuerSet& issuers) {
-  std::vector<WatchedIssuer> out;
-  for (const ServedIssuer& issuer : issuers.issuers) {
-    out.push_back(watched_issuer(issuer.config.name, issuer.certificate->certificate));
-  }
-  return out;
-}
-
 void append(std::vector<Route>& to, std::vector<Route> more) {
   for (Route& route : more) to.push_back(std::move(route));
 }
@@ -57,16 +49,17 @@ PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
       callers_(database_),
       limiter_(config.api->requests_per_second),
       cursors_(keys_, config.api->environment),
-      changes_(database_, room_, cursors_),
-      certificates_(database_, keys_, watched(issuers), [&keeper] { return keeper.current(); }) {
+      changes_(database_, room_, cursors_) {
   static_cast<void>(problem_page_text(ProblemKind::internal_error));  // all texts, or no start
+  const HttpServer::Options options = options_of(*config_.api, tls_);
+  services_ = std::make_unique<PlatformServices>(PlatformServices::Needs{
+      config_, issuers, keeper, database_, keys_, cursors_, clock_, options.threads});
   router_ = std::make_unique<Router>(routes());
   stats_ = std::make_unique<ApiStats>(*router_);
   common_ = std::make_unique<ApiCommon>(
       ApiCommon{*config_.api, *router_, callers_, limiter_, *stats_, clock_});
-  http_ = std::make_unique<HttpServer>(options_of(*config_.api, tls_), [this](unsigned worker) {
-    return std::make_unique<ApiHandler>(*common_, worker);
-  });
+  http_ = std::make_unique<HttpServer>(
+      options, [this](unsigned worker) { return std::make_unique<ApiHandler>(*common_, worker); });
   on_drain([this] { room_.drain(); });
 }
 
@@ -87,7 +80,7 @@ std::vector<Route> PlatformServer::routes() {
   std::vector<Route> out;
   append(out, public_routes(*config_.api, database_));
   append(out, changes_routes(changes_));
-  append(out, certificates_routes(certificates_));
+  append(out, services_->routes());
   return out;
 }
 
@@ -98,6 +91,7 @@ void PlatformServer::start() {
   fan_out.life = config_.consent.cursor_life;
   fan_out.clock = clock_;
   fan_out_ = std::make_unique<FanOut>(*config_.database, fan_out);
+  services_->start();
   http_->start();
 }
 
@@ -108,6 +102,7 @@ void PlatformServer::on_drain(std::function<void()> hook) {
 void PlatformServer::drain() {
   for (const auto& hook : drain_hooks_) hook();
   drain_hooks_.clear();
+  services_->stop();
   http_->drain_and_join();
 }
 
@@ -118,6 +113,7 @@ std::string PlatformServer::fault() const {
 void PlatformServer::describe(MetricsText& text) const {
   stats_->describe(text);
   describe_tls(text, "api", *tls_);
+  services_->describe(text);
   if (fan_out_) add_feed_metrics(text, fan_out_->stats(), room_.waiters(), clock_());
   text.gauge("tashika_api_open_connections", "Connections to the API's listener.", {},
              static_cast<double>(http_->open_connections()));

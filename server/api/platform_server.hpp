@@ -9,10 +9,7 @@
 
 #include "server/api/api_handler.hpp"
 #include "server/config.hpp"
-#include "server/issuer_set.hpp"
-#include "server/platform/certificate_status.hpp"
 #include "server/platform/changes_service.hpp"
-#include "server/snapshot_keeper.hpp"
 #include "server/store/database.hpp"
 #include "server/store/key_ring.hpp"
 
@@ -21,6 +18,9 @@ namespace server {
 class HttpServer;
 class TlsContext;
 class DatabaseWatch;
+class PlatformServices;
+class SnapshotKeeper;
+struct IssuerSet;
 class FanOut;
 class ChangeListener;
 
@@ -28,8 +28,8 @@ class PlatformServer {
  public:
   using AskTime = std::function<pki::Time()>;
 
-  // Binds and listens, and starts without its database. `config` has [api] and [database]; it, the
-  // issuers and the keeper outlive this. Throws CredentialError, KeyEncryptionFault,
+  // Binds and listens, and starts without its database. `config` has [api], [database] and
+  // [authority]; all arguments outlive this. Throws CredentialError, KeyEncryptionFault,
   // std::system_error: each says what is wrong with which file or address.
   PlatformServer(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
                  AskTime clock);
@@ -69,7 +69,7 @@ class PlatformServer {
   RateLimiter limiter_;
   CursorMaker cursors_;
   ChangesService changes_;
-  CertificateStatusService certificates_;
+  std::unique_ptr<PlatformServices> services_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<ApiStats> stats_;
   std::unique_ptr<ApiCommon> common_;

@@ -11,6 +11,7 @@
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/consent_jobs.hpp"
 #include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
@@ -129,6 +130,14 @@ struct Serving {
   std::unique_ptr<Watcher> watcher;
 };
 
+// The authority told the watcher that a consent has ended.
+void end_consent_there(Connection& connection, const EndedConsent& ended, pki::Time now) {
+  Session session(connection);
+  if (end_by_authority(session, {ended.institution_id, ended.consent_id}, ended.why, now)) {
+    session.commit();
+  }
+}
+
 OpsHandler::Readiness readiness(const Serving& serving) {
   OpsHandler::Readiness out{true, {}};
   const auto add = [&out](const std::string& name, const std::string& fault) {
@@ -201,7 +210,8 @@ int serve(Config config, const IssuerSet& issuers) {
         std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
   }
   if (config.database) {
-    serving.watcher = std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock);
+    serving.watcher =
+        std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock, end_consent_there);
   }
   const std::unique_ptr<HttpServer> ops = make_ops(serving);
   serving.keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {

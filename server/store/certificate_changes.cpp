@@ -41,13 +41,13 @@ constexpr Statement kApply{
     "watched_apply",
     "UPDATE certificate c SET status = w.status, reason = nullif(w.reason, 15), revoked_at = "
     "nullif(w.revoked_at, '')::timestamptz, status_at = w.status_at, checked_generation = "
-    "coalesce($10, c.checked_generation) FROM unnest($1::text[], $2::text[], $3::text[], "
+    "coalesce($10::bigint, c.checked_generation) FROM unnest($1::text[], $2::text[], $3::text[], "
     "$4::text[], $5::text[], $6::smallint[], $7::text[], $8::timestamptz[], $9::int[]) AS w "
     "(institution_id, certificate_id, subject_id, before, status, reason, revoked_at, status_at, "
     "place), subject s WHERE c.institution_id = w.institution_id AND c.certificate_id = "
-    "w.certificate_id AND c.status = w.before AND ($10 IS NULL OR c.checked_generation < $10) AND "
-    "s.institution_id = w.institution_id AND s.subject_id = w.subject_id RETURNING w.place, "
-    "s.version, s.watched_certificate = c.certificate_id"};
+    "w.certificate_id AND c.status = w.before AND ($10::bigint IS NULL OR c.checked_generation < "
+    "$10::bigint) AND s.institution_id = w.institution_id AND s.subject_id = w.subject_id "
+    "RETURNING w.place, s.version, s.watched_certificate = c.certificate_id"};
 constexpr Statement kRaise{
     "subject_raise_many",
     "UPDATE subject s SET version = w.version, state = CASE WHEN w.pending THEN "

@@ -11,7 +11,7 @@ import pytest
 from support.feed import DRIVER, TIMEOUT, Cluster, Driver
 from support.program import PROGRAM
 
-INSTITUTIONS = 14
+INSTITUTIONS = 20
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,7 @@ def feeds(tmp_path_factory):
                               capture_output=True, timeout=TIMEOUT).stdout
         world = SimpleNamespace(cluster=cluster, key=key, directory=directory,
                                 fresh=[json.loads(line) for line in made.splitlines()])
+        world.other = world.fresh.pop()
         world.server = Driver(cluster.url, key, tick=20, prune_batch=2)
         yield world
         world.server.end()
@@ -61,6 +62,10 @@ def published(feeds, bank, count):
 
 def cursor_at(feeds, bank, count):
     return feeds.server.page(bank, limit=count)["next_cursor"]
+
+
+def page_of(future):
+    return json.loads(future.result(TIMEOUT)["page"])
 
 
 def epoch_of(feeds, bank):
@@ -214,7 +219,7 @@ def test_check_16_dense_and_each_once_through_rollbacks_and_crashes(feeds):
 
 
 def test_unrelated_transactions_do_not_hold_up_the_feed(feeds, bank):
-    other = feeds.fresh[0]
+    other = feeds.other
     writing, reading = feeds.cluster.connect(), feeds.cluster.connect()
     with writing.cursor() as one, reading.cursor() as two:
         # Events that are older in the outbox, not committed; an acknowledgement; an old snapshot.
@@ -235,7 +240,7 @@ def test_unrelated_transactions_do_not_hold_up_the_feed(feeds, bank):
 # --- waiting ---
 
 def test_a_wait_ends_with_the_first_item_and_wakes_nobody_else(feeds, bank):
-    other = feeds.fresh[0]
+    other = feeds.other
     listening = feeds.cluster.connect()
     listening.autocommit = True
     listening.cursor().execute("LISTEN tashika_changes")
@@ -243,10 +248,10 @@ def test_a_wait_ends_with_the_first_item_and_wakes_nobody_else(feeds, bank):
     while feeds.server.ask("stats")["waiters"] != 2:
         pass
     put(feeds, bank)
-    assert waits[bank].result(TIMEOUT)["page"]["first_pos"] == 1
+    assert page_of(waits[bank])["first_pos"] == 1
     assert not waits[other].done()
     feeds.server.ask("gone", of=waits[other].number)
-    assert waits[other].result(TIMEOUT)["page"]["items"] == []
+    assert page_of(waits[other])["items"] == []
     assert feeds.server.ask("stats")["waiters"] == 0
     while not listening.notifies:
         listening.poll()
@@ -260,7 +265,7 @@ def test_a_lost_notification_is_made_up_for(feeds, bank):
         pass
     feeds.cluster.execute("WITH raised AS (UPDATE feed SET last_pos = 1 WHERE institution_id = %s) INSERT INTO change_feed "
                           "VALUES (%s, 1, %s, now(), '{\"pos\":1}')", bank, bank, random_id("chg_"))
-    assert wait.result(TIMEOUT)["page"]["items"] == [{"pos": 1}]
+    assert page_of(wait)["items"] == [{"pos": 1}]
 
 
 def test_a_wait_without_anything_gives_the_same_cursor(feeds, bank):
@@ -279,7 +284,7 @@ def test_a_third_waiter_is_refused_and_draining_ends_the_others(feeds, bank):
     assert server.page(bank, wait=0)["items"] == []  # asking without waiting is allowed
     server.ask("drain")
     for wait in waits:
-        page = wait.result(TIMEOUT)["page"]
+        page = page_of(wait)
         assert (page["items"], page["next_cursor"]) == ([], cursor)
     assert server.page(bank, wait=50, cursor=cursor)["next_cursor"] == cursor
     server.end()
@@ -296,7 +301,7 @@ def test_outbox_and_waiters_are_measured(feeds):
 
 def test_check_6_and_18_a_cursor_is_of_no_use_elsewhere(feeds, bank):
     cursor = feeds.server.page(bank)["next_cursor"]
-    assert feeds.server.page(feeds.fresh[0], cursor=cursor) == "cursor-invalid"
+    assert feeds.server.page(feeds.other, cursor=cursor) == "cursor-invalid"
     elsewhere = Driver(feeds.cluster.url, feeds.key, environment="test", publish=False)
     assert elsewhere.page(bank, cursor=cursor) == "cursor-invalid"
     elsewhere.end()

@@ -150,7 +150,7 @@ class Driver {
       };
       const std::string text =
           co_await service_.page(std::move(institution), std::move(query), std::move(keep));
-      co_return json{{"page", json::parse(text)}, {"text", text}};
+      co_return json{{"page", text}};
     }
     if (does == "acknowledge") {
       std::string institution = command.at("institution");
