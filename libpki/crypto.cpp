@@ -12,6 +12,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
 #include <utility>
 
 namespace pki {
@@ -96,13 +97,42 @@ bool set_parameters(EVP_PKEY_CTX* context, const SignatureAlgorithm& algorithm) 
   return true;
 }
 
+// Contexts that are ready to verify, of the keys that this thread used last: making one anew costs
+// a tenth of a P-256 verification. A context holds its key, so the address of a key that is here
+// can't come to belong to another one.
+class VerifyContexts {
+ public:
+  // nullptr if the library refuses the key or the algorithm.
+  EVP_PKEY_CTX* ready(const SignatureAlgorithm& algorithm, EVP_PKEY* key) {
+    for (const Entry& entry : entries_) {
+      if (entry.key == key && entry.algorithm == algorithm) return entry.context.get();
+    }
+    KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+    if (!context || EVP_PKEY_verify_init(context.get()) != 1 ||
+        !set_parameters(context.get(), algorithm)) {
+      return nullptr;
+    }
+    Entry& oldest = entries_[next_++ % entries_.size()];
+    oldest = {key, algorithm, std::move(context)};
+    return oldest.context.get();
+  }
+
+ private:
+  struct Entry {
+    EVP_PKEY* key = nullptr;
+    SignatureAlgorithm algorithm{};
+    KeyContext context;
+  };
+  std::array<Entry, 4> entries_;
+  std::size_t next_ = 0;
+};
+
 bool verify_digest(const SignatureAlgorithm& algorithm, EVP_PKEY* key, Bytes hash,
                    Bytes signature) {
-  const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-  return context && EVP_PKEY_verify_init(context.get()) == 1 &&
-         set_parameters(context.get(), algorithm) &&
-         EVP_PKEY_verify(context.get(), signature.data(), signature.size(), hash.data(),
-                         hash.size()) == 1;
+  thread_local VerifyContexts contexts;
+  EVP_PKEY_CTX* const context = contexts.ready(algorithm, key);
+  return context != nullptr && EVP_PKEY_verify(context, signature.data(), signature.size(),
+                                               hash.data(), hash.size()) == 1;
 }
 
 bool verify_ed25519(EVP_PKEY* key, Bytes data, Bytes signature) {
@@ -163,6 +193,24 @@ Result<PublicKey> PublicKey::parse(Bytes spki) {
   const auto kind = kind_of(key.get());
   if (!kind) return unsupported;
   return PublicKey(std::move(key), *kind);
+}
+
+std::vector<std::uint8_t> PublicKey::ec_point() const {
+  std::vector<std::uint8_t> point;
+  if (kind_ == KeyKind::rsa || kind_ == KeyKind::ed25519) return point;
+  const std::size_t number_bytes =
+      (static_cast<std::size_t>(EVP_PKEY_get_bits(key_.get())) + 7) / 8;
+  point.assign(1 + 2 * number_bytes, 0x04);
+  std::uint8_t* at = point.data() + 1;
+  // By coordinate, since the key may have been read, and would be given back, in compressed form.
+  for (const char* const name : {OSSL_PKEY_PARAM_EC_PUB_X, OSSL_PKEY_PARAM_EC_PUB_Y}) {
+    BIGNUM* number = nullptr;
+    if (EVP_PKEY_get_bn_param(key_.get(), name, &number) != 1) std::abort();
+    if (BN_bn2binpad(number, at, static_cast<int>(number_bytes)) < 0) std::abort();
+    BN_free(number);
+    at += number_bytes;
+  }
+  return point;
 }
 
 std::string PublicKey::description() const {
@@ -231,6 +279,30 @@ Result<Signer> Signer::from_pem(std::string_view pem) {
     return Error{Errc::unsupported_key, 0, "private key"};
   }
   return Signer(std::move(key), algorithm_for(*kind));
+}
+
+Signer Signer::generate_p256() {
+  std::shared_ptr<EVP_PKEY> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  ERR_clear_error();
+  if (!key) throw std::runtime_error("cannot generate a P-256 key: OpenSSL has no randomness");
+  return Signer(std::move(key), algorithm_for(KeyKind::ec_p256));
+}
+
+std::string Signer::to_pem() const {
+  const Bio bio(BIO_new(BIO_s_secmem()));
+  char* text = nullptr;
+  if (!bio || PEM_write_bio_PKCS8PrivateKey(bio.get(), key_.get(), nullptr, nullptr, 0, nullptr,
+                                            nullptr) != 1) {
+    throw std::bad_alloc();  // nothing else can fail when a key is written as it is
+  }
+  const long size = BIO_get_mem_data(bio.get(), &text);
+  return {text, static_cast<std::size_t>(size)};
+}
+
+PublicKey Signer::public_key() const {
+  const auto kind = kind_of(key_.get());
+  if (!kind) std::abort();  // from_pem and generate_p256 take no other
+  return PublicKey(key_, *kind);
 }
 
 bool Signer::matches(const PublicKey& key) const {

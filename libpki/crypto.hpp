@@ -1,5 +1,5 @@
-// crypto.hpp: digests, signatures and keys. crypto.cpp is the only file of libpki that knows
-// OpenSSL.
+// crypto.hpp: digests, signatures and keys. Of libpki, crypto.cpp alone knows OpenSSL, besides
+// cms.cpp.
 #pragma once
 
 #include <array>
@@ -60,9 +60,13 @@ class PublicKey {
   // "RSA 2048", "EC P-256", "Ed25519".
   [[nodiscard]] std::string description() const;
 
+  // Of an EC key: the uncompressed point, 04 x y (SEC 1, 2.3.3). Empty for other kinds.
+  [[nodiscard]] std::vector<std::uint8_t> ec_point() const;
+
   [[nodiscard]] evp_pkey_st* native() const { return key_.get(); }
 
  private:
+  friend class Signer;  // makes the public half of its key
   PublicKey(std::shared_ptr<evp_pkey_st> key, KeyKind kind) : key_(std::move(key)), kind_(kind) {}
 
   std::shared_ptr<evp_pkey_st> key_;
@@ -72,6 +76,8 @@ class PublicKey {
 // Verifies `signature` over `data` and returns the digest of the data (the one that was signed; for
 // Ed25519, which signs the data themselves, their SHA-512), so that nobody hashes gigabytes twice.
 // Errors: bad_signature; unsupported_key if the key is none of that algorithm. Offset 0.
+// For short data and a key that comes again, OpenSSL's context is kept from call to call, a few a
+// thread.
 // Cost: the digest over data.size() plus one public-key operation. No allocation per byte.
 [[nodiscard]] Result<Digest> verify_signature(const SignatureAlgorithm& algorithm,
                                               const PublicKey& key, Bytes data, Bytes signature);
@@ -92,6 +98,16 @@ class Signer {
   Signer(Signer&&) noexcept;
   Signer& operator=(Signer&&) noexcept;
   ~Signer();
+
+  // A new key on the curve P-256. Throws std::runtime_error if the library has no randomness.
+  [[nodiscard]] static Signer generate_p256();
+
+  // The private key as unencrypted PKCS#8 PEM, as from_pem reads it. A secret: the caller sees to
+  // it that it reaches nothing but a file of mode 0600 or a sealed column.
+  [[nodiscard]] std::string to_pem() const;
+
+  // The public half. Shares the key object; its kind and point can be asked for at any time.
+  [[nodiscard]] PublicKey public_key() const;
 
   // A second signer of the same key, for another thread.
   [[nodiscard]] Signer clone() const;

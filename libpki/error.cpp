@@ -92,7 +92,7 @@ Row row(Errc code) {
     case Errc::bad_hash_length:
       return {"bad_hash_length", "the hash is not as long as its algorithm makes it"};
     case Errc::bad_nonce_length: return {"bad_nonce_length", "a nonce has 1 to 128 octets"};
-    case Errc::bad_base64: return {"bad_base64", "the path is not base64"};
+    case Errc::bad_base64: return {"bad_base64", "this is not base64 in its one right spelling"};
     case Errc::index_bad_magic: return {"index_bad_magic", "this is not an index file"};
     case Errc::index_version:
       return {"index_version", "the index has another format version; ingest the CRL again"};
@@ -109,6 +109,46 @@ Row row(Errc code) {
     case Errc::index_base_missing:
       return {"index_base_missing", "the base file of this overlay is not there"};
     case Errc::too_many_entries: return {"too_many_entries", "more entries than the format holds"};
+    case Errc::bad_text: return {"bad_text", "not UTF-8 text, or with control characters"};
+    case Errc::bad_json:
+      return {"bad_json", "not a JSON object of strings, integers and one level of objects"};
+    case Errc::json_number: return {"json_number", "not a plain integer below 2^53"};
+    case Errc::duplicate_member: return {"duplicate_member", "a member occurs twice"};
+    case Errc::token_too_long: return {"token_too_long", "a token has at most 4096 characters"};
+    case Errc::token_parts: return {"token_parts", "a token has three parts between two dots"};
+    case Errc::token_header:
+      return {"token_header", "the header has alg, typ and kid, and no more"};
+    case Errc::token_algorithm:
+      return {"token_algorithm", "only ES256 is used, with a key on the curve P-256"};
+    case Errc::token_unknown_key: return {"token_unknown_key", "no key in use has this kid"};
+    case Errc::signature_form:
+      return {"signature_form", "an ES256 signature is r and s, 32 octets each, from 1 to n - 1"};
+    case Errc::token_type: return {"token_type", "this is another kind of token"};
+    case Errc::token_claims:
+      return {"token_claims", "a claim is missing, unknown, or not of its kind"};
+    case Errc::token_issuer: return {"token_issuer", "issued by somebody else"};
+    case Errc::token_audience: return {"token_audience", "meant for somebody else"};
+    case Errc::token_client: return {"token_client", "given to another institution"};
+    case Errc::token_certificate:
+      return {"token_certificate", "bound to another certificate; have it reissued"};
+    case Errc::certificate_kind:
+      return {"certificate_kind", "not the signing certificate of a person"};
+    case Errc::certificate_policy:
+      return {"certificate_policy", "issued under no policy that is allowed"};
+    case Errc::duplicate_item: return {"duplicate_item", "one of the four items is there twice"};
+    case Errc::bad_item: return {"bad_item", "the item does not have the form of the profile"};
+    case Errc::item_too_long: return {"item_too_long", "the item has too many characters"};
+    case Errc::too_large: return {"too_large", "larger than such an object may be"};
+    case Errc::cms_syntax: return {"cms_syntax", "not a CMS SignedData that can be read"};
+    case Errc::cms_not_detached:
+      return {"cms_not_detached", "the signature must be detached, over content of type data"};
+    case Errc::cms_signers: return {"cms_signers", "exactly one signer is expected"};
+    case Errc::cms_certificate:
+      return {"cms_certificate", "the signer's certificate must be inside, once"};
+    case Errc::cms_attributes:
+      return {"cms_attributes", "one contentType and one messageDigest must be signed"};
+    case Errc::document_mismatch:
+      return {"document_mismatch", "another document than the one that was signed"};
   }
   std::abort();
 }

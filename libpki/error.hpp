@@ -72,7 +72,7 @@ enum class Errc : std::uint8_t {
   too_many_requests,  // more CertIDs than one request may hold
   bad_hash_length,    // a CertID hash that is not as long as its algorithm makes it
   bad_nonce_length,   // not 1 to 128 octets (RFC 9654)
-  bad_base64,         // a GET path that does not decode
+  bad_base64,         // a GET path, or a part of a token, that does not decode
 
   // --- the index file (index_format.md) ---
   index_bad_magic,         // not an index file
@@ -86,6 +86,42 @@ enum class Errc : std::uint8_t {
   index_base_mismatch,     // an overlay of another base, or none
   index_base_missing,      // an overlay whose base file is not there
   too_many_entries,        // more than 2^32 - 2 keys of one width
+
+  // --- text and JSON (RFC 8259, in the narrow form that tokens have) ---
+  bad_text,          // not UTF-8, or with characters that have no place in it
+  bad_json,          // no JSON object, or one with values that tokens do not have
+  json_number,       // not a plain integer, or beyond 2^53 - 1
+  duplicate_member,  // the same member twice in one object
+
+  // --- consent tokens (RFC 7515, RFC 7519) ---
+  token_too_long,     // more than 4096 characters
+  token_parts,        // not three parts between two dots
+  token_header,       // not exactly the members alg, typ and kid
+  token_algorithm,    // alg is not that of our key
+  token_unknown_key,  // no key of ours has that kid
+  signature_form,     // not r and s of 32 octets each, both from 1 to n - 1
+  token_type,         // typ is not the one of a consent token
+  token_claims,       // a claim is missing, unknown, or of another kind
+  token_issuer,       // iss is somebody else
+  token_audience,     // aud is somebody else
+  token_client,       // client_id is another institution
+  token_certificate,  // cnf is another certificate than the one presented
+
+  // --- certificates of persons (the JPKI profile) ---
+  certificate_kind,    // not a signing certificate of a person
+  certificate_policy,  // issued under no policy that is allowed
+  duplicate_item,      // one of the four items twice
+  bad_item,            // a sex, birthdate or substitution map of another form
+  item_too_long,       // more characters than an item may have
+
+  // --- signed documents (RFC 5652) ---
+  too_large,          // more bytes than such an object may have
+  cms_syntax,         // not a SignedData that can be read
+  cms_not_detached,   // the document is inside, or its type is not data
+  cms_signers,        // not exactly one signer
+  cms_certificate,    // the signer's certificate is not inside, or is there twice
+  cms_attributes,     // signed attributes without one content type and one message digest
+  document_mismatch,  // another document than the one that was signed
 };
 
 // What was wrong, and where.

@@ -1,8 +1,14 @@
-// oid.hpp: the object identifiers that libpki knows, as DER content octets.
+// oid.hpp: the object identifiers that libpki knows, as DER content octets, and their dotted form.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libpki/bytes.hpp"
 
 namespace pki::oid {
 
@@ -67,4 +73,21 @@ inline constexpr Octets<9> ocsp_pref_sig_algs{0x2B, 0x06, 0x01, 0x05, 0x05, 0x07
 inline constexpr Octets<9> ocsp_extended_revoke{0x2B, 0x06, 0x01, 0x05, 0x05,
                                                 0x07, 0x30, 0x01, 0x09};
 
+// --- JPKI (公的個人認証サービス), 1.2.392.200149.8.5 ---
+inline constexpr Octets<9> jpki_policies{0x2A, 0x83, 0x08, 0x8C, 0x9B,
+                                         0x55, 0x08, 0x05, 0x01};  // …8.5.1
+inline constexpr Octets<9> jpki_items{0x2A, 0x83, 0x08, 0x8C, 0x9B,
+                                      0x55, 0x08, 0x05, 0x05};  // …8.5.5; .1 to .6 the four items
+
 }  // namespace pki::oid
+
+namespace pki {
+
+// Content octets as "1.2.392.200149". Content that is no OID, or has a component past 2^64 - 1, is
+// given as "#" and hex.
+[[nodiscard]] std::string oid_to_string(Bytes content);
+
+// The reverse, at least two components; nothing if the text is no OID, or longer than 64 octets.
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> oid_from_string(std::string_view dotted);
+
+}  // namespace pki

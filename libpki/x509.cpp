@@ -61,6 +61,29 @@ Result<void> read_nocheck(Reader value, Certificate& out) {
   return value.finish("ocsp-nocheck");
 }
 
+// The OID of the next PolicyInformation.
+Result<Bytes> read_policy(Reader& policies) {
+  PKI_TRY_ASSIGN(Reader policy, policies.enter(Tag::sequence, "PolicyInformation"));
+  PKI_TRY_ASSIGN(const Element element, policy.read(Tag::oid, "policyIdentifier"));
+  PKI_TRY_ASSIGN(const Bytes id, der::oid(policy, element, "policyIdentifier"));
+  PKI_TRY(policy.read_optional(Tag::sequence, "policyQualifiers"));
+  PKI_TRY(policy.finish("PolicyInformation"));
+  return id;
+}
+
+// certificatePolicies ::= SEQUENCE SIZE (1..MAX) OF PolicyInformation
+// PolicyInformation ::= SEQUENCE { policyIdentifier CertPolicyId,
+//                                  policyQualifiers SEQUENCE SIZE (1..MAX) OF … OPTIONAL }
+//                                  (4.2.1.4)
+Result<void> read_policies(Reader value, Certificate& out) {
+  PKI_TRY_ASSIGN(Reader policies, value.enter(Tag::sequence, "certificatePolicies"));
+  PKI_TRY(value.finish("certificatePolicies"));
+  if (policies.empty()) return policies.error(Errc::empty_sequence, "certificatePolicies");
+  out.certificate_policies = policies.rest();
+  while (!policies.empty()) PKI_TRY(read_policy(policies));
+  return {};
+}
+
 Result<void> read_certificate_extension(const Extension& extension, Seen& seen, Certificate& out) {
   const char* field = "extensions";
   if (extension.is(oid::key_usage)) {
@@ -89,10 +112,18 @@ Result<void> read_certificate_extension(const Extension& extension, Seen& seen, 
     PKI_TRY(seen.mark(5, extension, field));
     return read_nocheck(extension.value, out);
   }
+  if (extension.is(oid::subject_alt_name)) {
+    PKI_TRY(seen.mark(6, extension, field));
+    out.subject_alt_name = extension.value.rest();
+    return {};
+  }
+  if (extension.is(oid::certificate_policies)) {
+    PKI_TRY(seen.mark(7, extension, field));
+    return read_policies(extension.value, out);
+  }
   // These restrict paths and names, which nobody builds here: the certificates are configured.
   const bool has_no_effect =
-      extension.is(oid::subject_alt_name) || extension.is(oid::name_constraints) ||
-      extension.is(oid::certificate_policies) || extension.is(oid::policy_mappings) ||
+      extension.is(oid::name_constraints) || extension.is(oid::policy_mappings) ||
       extension.is(oid::policy_constraints) || extension.is(oid::inhibit_any_policy);
   if (extension.critical && !has_no_effect) out.unknown_critical = true;
   return {};
@@ -162,6 +193,17 @@ Result<void> read_tbs(Reader tbs, Certificate& out) {
 }
 
 }  // namespace
+
+std::vector<Bytes> Certificate::policies() const {
+  std::vector<Bytes> ids;
+  Reader reader(certificate_policies);
+  while (!reader.empty()) {
+    const auto id = read_policy(reader);
+    if (!id) break;  // cannot be: parse_certificate has read them
+    ids.push_back(*id);
+  }
+  return ids;
+}
 
 Result<Bytes> read_authority_key_id(Reader value, const char* field) {
   PKI_TRY_ASSIGN(Reader aki, value.enter(Tag::sequence, field));

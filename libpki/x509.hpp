@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "libpki/algorithm.hpp"
 #include "libpki/asn1_time.hpp"
@@ -48,6 +49,11 @@ struct Certificate {
   bool may_sign_ocsp = false;  // extendedKeyUsage holds id-kp-OCSPSigning (RFC 6960 4.2.2.2)
   bool ocsp_nocheck = false;   // id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1)
   bool unknown_critical = false;
+  Bytes subject_alt_name;      // GeneralNames, as they are; empty if absent. See jpki_profile.hpp
+  Bytes certificate_policies;  // the PolicyInformations, checked when parsed; empty if absent
+
+  // The policies' OIDs, as views of content octets.
+  [[nodiscard]] std::vector<Bytes> policies() const;
 
   [[nodiscard]] bool may_sign_crls() const { return !key_usage || key_usage->bit(6); }
   [[nodiscard]] bool may_sign_data() const { return !key_usage || key_usage->bit(0); }

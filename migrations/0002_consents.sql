@@ -62,6 +62,11 @@ CREATE TABLE consent (
   evidence_sha256     bytea NOT NULL CHECK (octet_length(evidence_sha256) = 32),
   nonce_sha256        bytea NOT NULL CHECK (octet_length(nonce_sha256) = 32),
   signed_with         text NOT NULL,  -- certificate_id
+  -- The certificate whose consented items were all given under this consent; and, once some of a newer one's were
+  -- given, that one and which.
+  known_certificate   text NOT NULL,
+  newer_certificate   text,
+  newer_items         text[] NOT NULL DEFAULT '{}',
   consented_at        timestamptz NOT NULL,
   received_at         timestamptz NOT NULL,
   reflected_at        timestamptz,    -- at the authority
@@ -124,14 +129,16 @@ CREATE INDEX disclosure_of_consent ON disclosure (institution_id, consent_id, st
 CREATE INDEX disclosure_by_time ON disclosure (institution_id, started_at, disclosure_id);
 CREATE INDEX disclosure_open ON disclosure (started_at) WHERE state = 'started';
 
--- One row a key and institution; the answer is sealed, and holds no values of attributes.
+-- One row a key and institution; the answer is sealed, and holds no values of attributes. A query has an answer only
+-- once its data have gone out (is_delivered): until then the same key asks the authority again, which bills it once.
 CREATE TABLE idempotency (
   institution_id  text NOT NULL REFERENCES institution,
   idempotency_key text NOT NULL,
   request_sha256  bytea NOT NULL,   -- method, target, body
-  disclosure_id   text,
+  object_id       text NOT NULL,    -- the consent or the disclosure that it is about
   response_status int,              -- NULL: still running
   response_sealed bytea,
+  is_delivered    boolean NOT NULL DEFAULT false,
   started_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, idempotency_key)
 );

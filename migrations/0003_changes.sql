@@ -8,7 +8,11 @@ CREATE TABLE issuer (
   name                text NOT NULL,
   detected_generation bigint NOT NULL DEFAULT 0,  -- all certificates are as this generation says
   target_generation   bigint NOT NULL DEFAULT 0,  -- detection is on its way to this one
-  detected_at         timestamptz
+  -- Checksums of the heads of the two files: numbers begin again where an index directory was cleared.
+  detected_checksum   bigint NOT NULL DEFAULT 0,
+  target_checksum     bigint NOT NULL DEFAULT 0,
+  detected_at         timestamptz,
+  stale_at            timestamptz  -- since when its lists may say nothing, once the institutions were told
 );
 
 CREATE TABLE detection (

@@ -24,7 +24,7 @@ BEGIN
   EXECUTE format('CREATE POLICY owner_reads ON client_certificate FOR SELECT TO %I USING (true)', current_user);
 END $$;
 
-GRANT SELECT ON institution, service, client_certificate, data_key, platform_key, issuer, feed, change_feed, audit TO tashika_api;
+GRANT SELECT ON institution, service, client_certificate, data_key, platform_key, platform_state, issuer, feed, change_feed, audit TO tashika_api;
 GRANT SELECT, INSERT, UPDATE ON subject, certificate, consent, consent_token, disclosure, idempotency, usage, audit_head
   TO tashika_api;
 GRANT SELECT, INSERT, UPDATE ON feed_acknowledgement TO tashika_api;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 #include <cstring>
 
 #include "server/log.hpp"
@@ -17,6 +16,8 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::size_t kKeptBytesMax = 8192;           // of a text, while idle
+constexpr std::size_t kTlsKeptBytesMax = 512;         // with TLS: thousands idle
+constexpr std::size_t kReadAheadMax = 16 << 10;       // while an answer is owed
 constexpr std::size_t kReadBytes = 4096;              // what a connection starts with
 constexpr std::size_t kPipelineBytesMax = 256 << 10;  // answers not yet taken, before reading stops
 
@@ -46,16 +47,32 @@ bool has_bare_line_feed(const char* data, std::size_t size) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(Socket socket, const HttpLimits& limits,
+HttpConnection::HttpConnection(HttpStream stream, const HttpLimits& limits,
                                const Clock::time_point& now, HttpHandler& handler)
-    : socket_(std::move(socket)), limits_(limits), now_(now), handler_(handler), in_(kReadBytes) {
-  error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
-}
+    : stream_(std::move(stream)), limits_(limits), now_(now), handler_(handler) {}
 
 void HttpConnection::start() {
+  if (stream_.is_tls()) {
+    enter(State::handshaking, limits_.handshake_timeout);
+    return handshake();
+  }
   enter(State::idle, limits_.idle_timeout);
+  read();
+}
+
+void HttpConnection::handshake() {
+  const StreamStep step = stream_.handshake();
+  if (step == StreamStep::want_read || step == StreamStep::want_write) {
+    return stream_.async_wait(step, [self = shared_from_this()](error_code ec) {
+      if (self->state_ == State::closed) return;
+      if (ec) return self->abort();
+      self->handshake();
+    });
+  }
+  // A client that is refused may be sending its first request already, and should still see why.
+  if (step != StreamStep::done) return linger();
+  // A client that came just before the end has a request on its way.
+  enter(State::idle, draining_ ? limits_.linger_timeout : limits_.idle_timeout);
   read();
 }
 
@@ -64,30 +81,66 @@ void HttpConnection::enter(State state, std::chrono::milliseconds deadline) {
   deadline_ = now_ + deadline;
 }
 
+// In the clear, the buffer waits with the connection: one call of the system for each request is
+// saved. With TLS, ten thousand may wait, and a buffer is taken once there is something to put in.
 void HttpConnection::read() {
   if (reading_) return;
-  if (in_begin_ > 0) {
-    std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
-    in_end_ -= in_begin_;
-    in_begin_ = 0;
-  }
-  if (in_end_ == in_.size()) {
-    // A header reaches its limit before this, a body is copied out; what is left is a chunk's
-    // header.
-    if (in_.size() >= 4 * std::size_t{limits_.header_bytes_max}) {
-      refuse(431);
-      if (flush()) finish_request();
-      return;
-    }
-    in_.resize(in_.size() * 2);
-  }
   reading_ = true;
-  socket_.async_read_some(asio::buffer(in_.data() + in_end_, in_.size() - in_end_),
+  if (stream_.is_tls()) {
+    if (!stream_.has_hidden_input()) return wait_for_input(StreamStep::want_read);
+    return asio::post(executor(), [self = shared_from_this()] { self->on_readable(); });
+  }
+  if (!make_room()) return;
+  stream_.async_read_some(in_.data() + in_end_, in_.size() - in_end_,
                           [self = shared_from_this()](error_code ec, std::size_t bytes) {
                             self->reading_ = false;
                             if (ec && ec != asio::error::eof) return self->abort();
                             self->on_read(bytes, ec == asio::error::eof);
                           });
+}
+
+// Room behind in_end_. False if there is too much already; the request was refused then.
+bool HttpConnection::make_room() {
+  if (in_begin_ > 0) {
+    std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
+    in_end_ -= in_begin_;
+    in_begin_ = 0;
+  }
+  if (in_end_ < in_.size()) return true;
+  // A header reaches its limit before this, a body is copied out; what is left is a chunk's
+  // header.
+  if (in_.size() >= 4 * std::size_t{limits_.header_bytes_max}) {
+    reading_ = false;
+    refuse(431);
+    if (flush()) finish_request();
+    return false;
+  }
+  in_.resize(std::max(kReadBytes, in_.size() * 2));
+  return true;
+}
+
+void HttpConnection::wait_for_input(StreamStep want) {
+  if (in_begin_ == in_end_) {
+    std::vector<char>().swap(in_);
+    in_begin_ = in_end_ = 0;
+  }
+  stream_.async_wait(want, [self = shared_from_this()](error_code ec) {
+    if (ec && self->state_ != State::closed) {
+      self->reading_ = false;
+      return self->abort();
+    }
+    self->on_readable();
+  });
+}
+
+void HttpConnection::on_readable() {
+  if (state_ == State::closed || !make_room()) return;
+  std::size_t bytes = 0;
+  const StreamStep step = stream_.read_some(in_.data() + in_end_, in_.size() - in_end_, bytes);
+  if (step == StreamStep::want_read || step == StreamStep::want_write) return wait_for_input(step);
+  reading_ = false;
+  if (step == StreamStep::failed) return abort();
+  on_read(bytes, step == StreamStep::end);
 }
 
 void HttpConnection::on_read(std::size_t bytes, bool end_of_stream) {
@@ -99,8 +152,33 @@ void HttpConnection::on_read(std::size_t bytes, bool end_of_stream) {
   }
   end_of_stream_ = end_of_stream;
   in_end_ += bytes;
+  if (state_ == State::handling) return end_of_stream ? tell_peer_gone() : read_ahead();
   if (state_ == State::writing) return;  // of a refusal; on_written() goes on
   process();
+}
+
+void HttpConnection::on_peer_gone(std::function<void()> gone) {
+  if (state_ != State::handling && state_ != State::closed) return;  // nothing is owed
+  peer_gone_ = std::move(gone);
+  if (state_ == State::closed || end_of_stream_) return tell_peer_gone();
+  if (request_.body.empty()) std::string().swap(request_.body);
+  if (out_.empty()) std::string().swap(out_);
+  read_ahead();
+}
+
+// The end of a stream shows only behind what was sent before it.
+void HttpConnection::read_ahead() {
+  if (reading_ || !peer_gone_ || in_end_ - in_begin_ >= kReadAheadMax) return;
+  reading_ = true;
+  if (!stream_.has_hidden_input()) return wait_for_input(StreamStep::want_read);
+  asio::post(executor(), [self = shared_from_this()] { self->on_readable(); });
+}
+
+void HttpConnection::tell_peer_gone() {
+  if (!peer_gone_) return;
+  asio::post(executor(), [self = shared_from_this()] {
+    if (const auto gone = std::exchange(self->peer_gone_, {})) gone();
+  });
 }
 
 // Parses and handles what was read, as far as it goes; then writes, and reads on.
@@ -124,9 +202,10 @@ void HttpConnection::process() {
 void HttpConnection::flush_soon() {
   if (flush_posted_) return;
   flush_posted_ = true;
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(executor(), [self = shared_from_this()] {
     self->flush_posted_ = false;
-    if (self->state_ == State::closed || self->state_ == State::handling) return;
+    const State state = self->state_;
+    if (state == State::closed || state == State::handling || state == State::writing) return;
     if (self->flush()) self->finish_request();
   });
 }
@@ -154,7 +233,8 @@ bool HttpConnection::parse_some() {
         in_begin_ += 2;
         continue;
       }
-      parser_.emplace(request_, limits_.header_bytes_max, limits_.body_bytes_max);
+      parser_.emplace(request_, limits_.fields, limits_.header_bytes_max, limits_.body_bytes_max,
+                      handler_);
       continued_ = false;
     }
     if (state_ == State::idle) enter(State::receiving, limits_.request_timeout);
@@ -200,15 +280,15 @@ void HttpConnection::append_head(unsigned status, std::string_view headers,
 
 // An answer to what is no request. Nothing after it is believed, so the connection ends.
 void HttpConnection::refuse(unsigned status) {
-  handler_.refused(status);
   close_after_ = linger_after_ = true;
-  const std::string text = fmt::format("{} {}\n", status, reason_phrase(status));
-  append_head(status, "Content-Type: text/plain\r\nCache-Control: no-store\r\n", text.size());
-  out_ += text;
+  const HttpRefusal refusal = handler_.refused(status);
+  append_head(status, refusal.headers, refusal.body.size());
+  out_ += refusal.body;
 }
 
 void HttpConnection::respond(const HttpResponse& response) {
   if (state_ == State::closed) return;
+  peer_gone_ = nullptr;
   if (draining_ || !parser_->keep_alive()) close_after_ = true;
   append_head(response.status, response.headers, response.body.size());
   if (request_.method != Method::head && response.status != 304) {
@@ -223,22 +303,22 @@ void HttpConnection::respond(const HttpResponse& response) {
 // if on_written() will go on, or if the connection has ended.
 bool HttpConnection::flush() {
   while (out_begin_ < out_.size()) {
-    error_code ec;
-    out_begin_ +=
-        socket_.write_some(asio::buffer(out_.data() + out_begin_, out_.size() - out_begin_), ec);
-    if (ec == asio::error::would_block) {
-      enter(State::writing, limits_.request_timeout);
-      asio::async_write(socket_, asio::buffer(out_.data() + out_begin_, out_.size() - out_begin_),
-                        [self = shared_from_this()](error_code failure, std::size_t) {
-                          if (failure) return self->abort();
-                          self->on_written();
-                        });
-      return false;
-    }
-    if (ec) {
+    std::size_t bytes = 0;
+    const StreamStep step =
+        stream_.write_some(out_.data() + out_begin_, out_.size() - out_begin_, bytes);
+    out_begin_ += bytes;
+    if (step == StreamStep::done) continue;
+    if (step == StreamStep::failed || step == StreamStep::end) {
       abort();
       return false;
     }
+    if (state_ != State::writing) enter(State::writing, limits_.request_timeout);
+    stream_.async_wait(step, [self = shared_from_this()](error_code ec) {
+      if (self->state_ == State::closed) return;
+      if (ec) return self->abort();
+      if (self->flush()) self->on_written();
+    });
+    return false;
   }
   out_.clear();
   out_begin_ = 0;
@@ -246,9 +326,6 @@ bool HttpConnection::flush() {
 }
 
 void HttpConnection::on_written() {
-  if (state_ == State::closed) return;
-  out_.clear();
-  out_begin_ = 0;
   if (parser_) {
     enter(State::receiving, limits_.request_timeout);
   } else {
@@ -261,8 +338,7 @@ void HttpConnection::on_written() {
 // the connection, and the client might lose what we wrote.
 void HttpConnection::finish_request() {
   if (close_after_) {
-    error_code ignored;
-    const bool unread = in_begin_ != in_end_ || socket_.available(ignored) > 0;
+    const bool unread = in_begin_ != in_end_ || stream_.has_input();
     return linger_after_ || unread ? linger() : abort();
   }
   if (end_of_stream_ || (draining_ && !parser_)) return abort();
@@ -274,22 +350,33 @@ void HttpConnection::finish_request() {
 void HttpConnection::release_buffers() {
   if (in_.size() > kReadBytes) in_ = std::vector<char>(kReadBytes);
   in_begin_ = in_end_ = 0;
+  const std::size_t kept_max = stream_.is_tls() ? kTlsKeptBytesMax : kKeptBytesMax;
   for (std::string* text : {&out_, &request_.target, &request_.body, &request_.if_none_match}) {
-    if (text->capacity() > kKeptBytesMax) std::string().swap(*text);
+    if (text->capacity() > kept_max) std::string().swap(*text);
+  }
+  if (limits_.fields == HeaderFields::of_status) return;
+  for (std::string* text :
+       {&request_.authorization, &request_.idempotency_key, &request_.if_match,
+        &request_.client_request_id, &request_.accept, &request_.accept_language}) {
+    if (text->capacity() > kept_max) std::string().swap(*text);
   }
 }
 
 // A client that is still sending would lose our answer to a reset if we closed at once.
 void HttpConnection::linger() {
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  stream_.finish_sending();
   enter(State::lingering, limits_.linger_timeout);
   in_begin_ = in_end_ = 0;
   read();
 }
 
 void HttpConnection::check_deadline() {
-  if (now_ < deadline_ || state_ == State::handling) return;
+  if (state_ == State::handling) {
+    // What was read ahead is at its limit, and the end of the stream may be behind the rest.
+    if (peer_gone_ && !reading_ && stream_.is_peer_gone()) tell_peer_gone();
+    return;
+  }
+  if (now_ < deadline_) return;
   if (state_ != State::receiving) return abort();
   refuse(408);
   if (flush()) finish_request();
@@ -298,17 +385,19 @@ void HttpConnection::check_deadline() {
 void HttpConnection::drain() {
   draining_ = true;
   // What a client has sent but we have not read is a request in flight, too.
-  error_code ignored;
-  const bool has_input = in_begin_ != in_end_ || socket_.available(ignored) > 0;
-  if (state_ == State::idle && !has_input && out_.empty()) abort();
+  const bool has_input = in_begin_ != in_end_ || stream_.has_input();
+  if (state_ == State::idle && !has_input && out_.empty()) return abort();
+  if (state_ != State::handshaking) return;
+  if (stream_.is_untouched()) return abort();
+  deadline_ = std::min(deadline_, now_ + limits_.linger_timeout);
 }
 
 void HttpConnection::abort() {
   if (state_ == State::closed) return;
   state_ = State::closed;
   unlink();
-  error_code ignored;
-  socket_.close(ignored);
+  stream_.close();
+  tell_peer_gone();
 }
 
 }  // namespace server

@@ -2,9 +2,9 @@
 // answers in order. Everything is bounded: header, body, what is read ahead, and time.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +12,7 @@
 
 #include "server/http_message.hpp"
 #include "server/http_parser.hpp"
+#include "server/http_stream.hpp"
 
 namespace server {
 
@@ -21,12 +22,14 @@ struct HttpLimits {
   std::chrono::milliseconds request_timeout{10'000};  // first to last byte; also to take an answer
   std::chrono::milliseconds idle_timeout{60'000};     // between requests
   std::chrono::milliseconds linger_timeout{2'000};  // after a refusal, for what was sent meanwhile
+  std::chrono::milliseconds handshake_timeout{10'000};  // of TLS
+  HeaderFields fields = HeaderFields::of_status;        // what handlers get to see
 };
 
 class HttpConnection;
 
 // What answers requests. One object a worker, called on the worker's thread only.
-class HttpHandler {
+class HttpHandler : public BodyLimit {
  public:
   virtual ~HttpHandler() = default;
 
@@ -35,8 +38,9 @@ class HttpHandler {
   // keeps the shared pointer. The request is good until the answer.
   virtual void handle(const HttpRequest& request, HttpConnection& connection) = 0;
 
-  // A connection was refused or timed out before there was a request to handle.
-  virtual void refused(unsigned status) = 0;
+  // A connection is refused (400, 408, 413, 431), or a request failed (500): what to say. The
+  // connection adds what it adds to a response, and ends.
+  [[nodiscard]] virtual HttpRefusal refused(unsigned status) { return plain_refusal(status); }
 };
 
 // Where connections of one worker are known, for time-outs and for draining.
@@ -47,11 +51,10 @@ using ConnectionHook =
 // thread.
 class HttpConnection : public std::enable_shared_from_this<HttpConnection>, public ConnectionHook {
  public:
-  using Socket = boost::asio::ip::tcp::socket;
   using Clock = std::chrono::steady_clock;
 
   // `now` is the worker's clock, which it sets a few times a second: precise enough for time-outs.
-  HttpConnection(Socket socket, const HttpLimits& limits, const Clock::time_point& now,
+  HttpConnection(HttpStream stream, const HttpLimits& limits, const Clock::time_point& now,
                  HttpHandler& handler);
 
   void start();
@@ -59,7 +62,17 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   // Answers the request that the handler was given.
   void respond(const HttpResponse& response);
 
-  [[nodiscard]] Socket::executor_type executor() { return socket_.get_executor(); }
+  // While an answer is owed: `gone` is called, once, if the client says that it will send no more
+  // (FIN, close_notify), or if the connection is lost or ended. After no more than FIN or
+  // close_notify an answer may still arrive. Forgotten with the answer, and never called from
+  // inside this or respond(). What is sent meanwhile is read ahead, up to a limit, and not lost.
+  // `gone` must not own the connection.
+  void on_peer_gone(std::function<void()> gone);
+
+  // Who is asking; null without TLS. Good as long as the connection.
+  [[nodiscard]] const PeerCertificate* peer() const { return stream_.peer(); }
+
+  [[nodiscard]] HttpStream::Socket::executor_type executor() { return stream_.executor(); }
 
   // Called by the worker a few times a second: ends what took too long.
   void check_deadline();
@@ -72,15 +85,22 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
 
  private:
   enum class State : std::uint8_t {
-    idle,       // between requests
-    receiving,  // part of a request has come
-    handling,   // the handler owes an answer
-    writing,    // the client is slow to take an answer
-    lingering,  // said the last word, reads what is still coming
+    handshaking,  // of TLS
+    idle,         // between requests
+    receiving,    // part of a request has come
+    handling,     // the handler owes an answer
+    writing,      // the client is slow to take an answer
+    lingering,    // said the last word, reads what is still coming
     closed,
   };
 
+  void handshake();
   void read();
+  [[nodiscard]] bool make_room();
+  void wait_for_input(StreamStep want);
+  void on_readable();
+  void read_ahead();
+  void tell_peer_gone();
   void on_read(std::size_t bytes, bool end_of_stream);
   void process();
   [[nodiscard]] bool parse_some();
@@ -95,7 +115,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   void linger();
   void enter(State state, std::chrono::milliseconds deadline);
 
-  Socket socket_;
+  HttpStream stream_;
   const HttpLimits& limits_;
   const Clock::time_point& now_;
   HttpHandler& handler_;
@@ -110,12 +130,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
 
   HttpRequest request_;
   std::optional<HttpParser> parser_;
-  bool continued_ = false;      // "100 Continue" was sent for this request
-  bool close_after_ = false;    // after the answers in out_
-  bool linger_after_ = false;   // the client may still be sending
-  bool end_of_stream_ = false;  // the client has sent all that it will
+  std::function<void()> peer_gone_;  // empty unless the handler wants to know
+  bool continued_ = false;           // "100 Continue" was sent for this request
+  bool close_after_ = false;         // after the answers in out_
+  bool linger_after_ = false;        // the client may still be sending
+  bool end_of_stream_ = false;       // the client has sent all that it will
   bool draining_ = false;
-  bool reading_ = false;       // a read is under way
+  bool reading_ = false;       // a read, or waiting for one, is under way
   bool flush_posted_ = false;  // flush() will be called
   bool processing_ = false;    // process() is on the stack: respond() must not start it again
 };

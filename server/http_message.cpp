@@ -22,6 +22,11 @@ std::string http_date(std::int64_t unix_seconds) {
                      clock.minutes().count(), clock.seconds().count());
 }
 
+HttpRefusal plain_refusal(unsigned status) {
+  return {"Content-Type: text/plain\r\nCache-Control: no-store\r\n",
+          fmt::format("{} {}\n", status, reason_phrase(status))};
+}
+
 std::string_view reason_phrase(unsigned status) {
   const auto phrase =
       boost::beast::http::obsolete_reason(boost::beast::http::int_to_status(status));

@@ -7,15 +7,32 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "server/http_message.hpp"
 
 namespace server {
 
+// How large a body may be, asked once the request line is known.
+class BodyLimit {
+ public:
+  // Not given: as large as the listener allows.
+  [[nodiscard]] virtual std::optional<std::uint32_t> body_bytes_max(Method /*method*/,
+                                                                    std::string_view /*target*/) {
+    return std::nullopt;
+  }
+
+ protected:
+  ~BodyLimit() = default;
+};
+
 // One request; made anew for each. Fills `out`, whose buffers are used again.
 class HttpParser final : public boost::beast::http::basic_parser<true> {
  public:
-  HttpParser(HttpRequest& out, std::uint32_t header_bytes_max, std::uint64_t body_bytes_max);
+  // `own_limit` is asked for an exception to body_bytes_max, and must outlive the parser.
+  HttpParser(HttpRequest& out, HeaderFields fields, std::uint32_t header_bytes_max,
+             std::uint64_t body_bytes_max, BodyLimit& own_limit);
 
   // The client waits for "100 Continue" before it sends the body.
   [[nodiscard]] bool expects_continue() const { return expects_continue_; }
@@ -38,7 +55,13 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   std::size_t on_chunk_body_impl(std::uint64_t remain, Text body, Error& ec) override;
   void on_finish_impl(Error&) override {}
 
+  void keep_api_field(Field field, Text name, Text value, Error& ec);
+  void keep_single(std::string& kept, Text value, unsigned bit, Error& ec);
+
   HttpRequest& out_;
+  const HeaderFields fields_;
+  BodyLimit& own_limit_;
+  unsigned seen_ = 0;  // of the fields that may come once, a bit each
   int version_ = 11;
   int hosts_ = 0;
   bool expects_continue_ = false;

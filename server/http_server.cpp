@@ -123,9 +123,11 @@ class HttpServer::Worker {
   }
 
   void adopt(tcp::socket socket) {
+    auto tls = options_.tls ? options_.tls->open(socket.native_handle()) : nullptr;
+    HttpStream stream(std::move(socket), std::move(tls));
     ++open_connections_;
     const std::shared_ptr<HttpConnection> connection(
-        new HttpConnection(std::move(socket), options_.limits, now_, *handler_),
+        new HttpConnection(std::move(stream), options_.limits, now_, *handler_),
         [this](HttpConnection* ended) {
           delete ended;
           --open_connections_;
@@ -137,6 +139,10 @@ class HttpServer::Worker {
 
   void on_tick() {
     now_ = Clock::now();
+    if (options_.tls) {
+      options_.tls->refresh(
+          std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+    }
     const bool draining = draining_since_ != Clock::time_point{};
     const bool overdue = draining && now_ - draining_since_ > options_.drain_timeout;
     for (auto at = connections_.begin(); at != connections_.end();) {

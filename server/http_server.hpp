@@ -12,6 +12,7 @@
 
 #include "server/config.hpp"
 #include "server/http_connection.hpp"
+#include "server/tls.hpp"
 
 namespace server {
 
@@ -20,6 +21,7 @@ class HttpServer {
   struct Options {
     ListenConfig listen;
     unsigned threads = 1;
+    std::shared_ptr<TlsContext> tls;         // null: in the clear
     std::uint32_t connections_max = 20'000;  // over all workers; more wait in the kernel's queue
     HttpLimits limits;
     std::chrono::milliseconds drain_timeout{10'000};

@@ -100,7 +100,7 @@ IssuerSet load_issuers(const Config& config, pki::Time now) {
   for (const IssuerConfig& issuer : config.issuers) {
     try {
       auto certificate = load_certificate(issuer.certificate);
-      if (!issuer.responder) {
+      if (config.ocsp && !issuer.responder) {
         throw CredentialError(fmt::format(
             "{}: issuer {} has no [issuers.responder]; `serve` needs its certificate and key",
             config.path.string(), issuer.name));
@@ -119,7 +119,7 @@ IssuerSet load_issuers(const Config& config, pki::Time now) {
                           0,
                           public_url(issuer.crl, issuer.crl_manifest),
                           public_url(issuer.delta_crl, issuer.delta_crl_manifest)};
-      served.responder = add_responder(set, served, *issuer.responder, now);
+      if (config.ocsp) served.responder = add_responder(set, served, *issuer.responder, now);
       set.issuers.push_back(std::move(served));
     } catch (const std::exception& error) {
       faults.push_back(fmt::format("issuer {}: {}", issuer.name, error.what()));

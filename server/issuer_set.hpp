@@ -35,7 +35,7 @@ struct ServedIssuer {
   IssuerConfig config;
   std::shared_ptr<const LoadedCertificate> certificate;
   pki::IssuerHashes hashes;
-  std::size_t responder = 0;  // in IssuerSet::responders
+  std::size_t responder = 0;  // in IssuerSet::responders, if OCSP is served
 
   // Where the complete list and the delta are to be had, for answers that name them. Empty where
   // there is no such address or there are several, and where it holds what is not for everybody: a
@@ -51,8 +51,13 @@ struct IssuerSet {
   // The issuer that a CertID is of; nothing if it is none of ours. Cost: O(issuers).
   [[nodiscard]] std::optional<std::size_t> find(const pki::CertId& id) const;
   [[nodiscard]] std::optional<std::size_t> find(std::string_view name) const;
+  // The one that signs for an issuer; null where OCSP is not served.
+  [[nodiscard]] const Responder* responder_of(const ServedIssuer& issuer) const {
+    return responders.empty() ? nullptr : &responders[issuer.responder];
+  }
 };
 
+// With [ocsp], each issuer needs a responder; without it, none is loaded.
 // Throws ConfigError with all faults; logs a warning for a delegated responder without nocheck.
 [[nodiscard]] IssuerSet load_issuers(const Config& config, pki::Time now);
 

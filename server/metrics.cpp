@@ -67,6 +67,19 @@ void MetricsText::counter(const std::string& name, const std::string& help, cons
   add_metric(known, labels).counter.value = value;
 }
 
+void MetricsText::histogram(const std::string& name, const std::string& help, const Labels& labels,
+                            const Histogram& values) {
+  auto& known = family(name, help, static_cast<int>(prometheus::MetricType::Histogram));
+  prometheus::ClientMetric::Histogram& out = add_metric(known, labels).histogram;
+  for (std::size_t i = 0; i < values.counts.size(); ++i) {
+    out.sample_count += values.counts[i];
+    const bool is_last = i == values.bounds.size();
+    out.bucket.push_back(
+        {out.sample_count, is_last ? std::numeric_limits<double>::infinity() : values.bounds[i]});
+  }
+  out.sample_sum = values.sum;
+}
+
 void MetricsText::worker_stats(const std::vector<std::unique_ptr<WorkerStats>>& workers) {
   for (std::size_t i = 0; i < kOutcomeCount; ++i) {
     counter("tashika_ocsp_requests_total", "OCSP requests by how they were answered.",
@@ -84,21 +97,16 @@ void MetricsText::worker_stats(const std::vector<std::unique_ptr<WorkerStats>>& 
                 workers, [i](auto& w) -> auto& { return w.refused[i]; })));
   }
 
-  auto& latency = family("tashika_ocsp_request_duration_seconds",
-                         "From a complete request to its answer being ready to send.",
-                         static_cast<int>(prometheus::MetricType::Histogram));
-  prometheus::ClientMetric::Histogram& histogram = add_metric(latency, {}).histogram;
+  std::vector<std::uint64_t> counts;
   for (std::size_t i = 0; i <= WorkerStats::kBuckets.size(); ++i) {
-    histogram.sample_count += sum(
-        workers, [i](auto& w) -> auto& { return w.buckets[i]; });
-    const bool is_last = i == WorkerStats::kBuckets.size();
-    histogram.bucket.push_back(
-        {histogram.sample_count,
-         is_last ? std::numeric_limits<double>::infinity() : WorkerStats::kBuckets[i]});
+    counts.push_back(sum(
+        workers, [i](auto& w) -> auto& { return w.buckets[i]; }));
   }
-  histogram.sample_sum = static_cast<double>(sum(
-                             workers, [](auto& w) -> auto& { return w.nanoseconds; })) *
-                         1e-9;
+  const double nanoseconds = static_cast<double>(sum(
+      workers, [](auto& w) -> auto& { return w.nanoseconds; }));
+  histogram("tashika_ocsp_request_duration_seconds",
+            "From a complete request to its answer being ready to send.", {},
+            {WorkerStats::kBuckets, counts, nanoseconds * 1e-9});
 }
 
 std::string MetricsText::text() const {

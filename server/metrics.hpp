@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,13 @@ class MetricsText {
   void gauge(const std::string& name, const std::string& help, const Labels& labels, double value);
   void counter(const std::string& name, const std::string& help, const Labels& labels,
                double value);
+  struct Histogram {
+    std::span<const double> bounds;         // upper, rising
+    std::span<const std::uint64_t> counts;  // of each bucket alone; one more than bounds
+    double sum = 0;
+  };
+  void histogram(const std::string& name, const std::string& help, const Labels& labels,
+                 const Histogram& values);
   void worker_stats(const std::vector<std::unique_ptr<WorkerStats>>& workers);
 
   // The text exposition format.

@@ -73,7 +73,7 @@ void OcspHandler::handle(const HttpRequest& request, HttpConnection& connection)
   if (!to) {
     return refuse(connection, 404, kNoStoreText, "OCSP is at /ocsp and /ocsp/<issuer name>\n");
   }
-  if (request.method == Method::other) {
+  if (request.method == Method::put || request.method == Method::other) {
     return refuse(connection, 405,
                   "Allow: GET, HEAD, POST\r\nContent-Type: text/plain\r\n"
                   "Cache-Control: no-store\r\n",

@@ -20,7 +20,10 @@ class OcspHandler final : public HttpHandler {
   void adopt(std::shared_ptr<const Snapshot> snapshot) { service_.adopt(std::move(snapshot)); }
 
   void handle(const HttpRequest& request, HttpConnection& connection) override;
-  void refused(unsigned status) override { stats_.count_refused(status); }
+  HttpRefusal refused(unsigned status) override {
+    stats_.count_refused(status);
+    return plain_refusal(status);
+  }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -22,7 +22,6 @@ class OpsHandler final : public HttpHandler {
       : readiness_(std::move(readiness)), metrics_(std::move(metrics)) {}
 
   void handle(const HttpRequest& request, HttpConnection& connection) override;
-  void refused(unsigned) override {}
 
  private:
   AskReadiness readiness_;

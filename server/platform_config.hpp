@@ -54,8 +54,9 @@ struct AuthorityConfig {
   std::string url;                    // https
   std::filesystem::path certificate;  // ours, for mutual TLS
   std::filesystem::path key;
-  std::filesystem::path ca;  // trust anchors for the authority's server
-  std::uint32_t connections = 16;
+  std::filesystem::path ca;                  // trust anchors for the authority's server
+  std::uint32_t connections = 16;            // of all threads together, at least one each
+  std::uint32_t queue_max = 1024;            // questions waiting for a connection; more is refused
   std::chrono::milliseconds timeout{5'000};  // of one question, all its attempts
   std::uint32_t response_bytes_max = 64 << 10;
   std::uint32_t breaker_failures = 5;                 // in a row; then it is left alone

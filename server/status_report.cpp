@@ -95,7 +95,7 @@ void describe_ingest(MetricsText& text, const MetricsText::Labels& labels,
 
 }  // namespace
 
-std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
+std::string fault_of(const ServedIssuer& issuer, const Responder* responder,
                      const IssuerSnapshot& known, pki::Time now, std::chrono::seconds clock_skew) {
   if (!known.lists_fault.empty()) {
     return fmt::format("{}: {}",
@@ -116,7 +116,8 @@ std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
   if (!issuer.config.issued.empty() && !known.issued) {
     return "no list of issued serials: none was ingested yet";
   }
-  const pki::Time end = responder.certificate->certificate.not_after;
+  if (responder == nullptr) return {};
+  const pki::Time end = responder->certificate->certificate.not_after;
   if (now >= end) {
     return fmt::format("the responder certificate {} expired at {}",
                        issuer.config.responder->certificate.string(), pki::to_string(end));
@@ -124,7 +125,7 @@ std::string fault_of(const ServedIssuer& issuer, const Responder& responder,
   return {};
 }
 
-void describe_issuer(MetricsText& text, const ServedIssuer& issuer, const Responder& responder,
+void describe_issuer(MetricsText& text, const ServedIssuer& issuer, const Responder* responder,
                      const IssuerSnapshot& known, const IngestRecord& record, pki::Time now) {
   const MetricsText::Labels labels = {{"issuer", issuer.config.name}};
   if (known.lists) describe_lists(text, labels, known, now);
@@ -136,9 +137,11 @@ void describe_issuer(MetricsText& text, const ServedIssuer& issuer, const Respon
              "1 if a newer index was refused and an older one is in force.", labels,
              known.lists_fault.empty() ? 0 : 1);
   describe_ingest(text, labels, record);
-  text.gauge("tashika_responder_not_after_timestamp_seconds",
-             "When the responder certificate ends.", labels,
-             seconds(responder.certificate->certificate.not_after));
+  if (responder != nullptr) {
+    text.gauge("tashika_responder_not_after_timestamp_seconds",
+               "When the responder certificate ends.", labels,
+               seconds(responder->certificate->certificate.not_after));
+  }
 }
 
 }  // namespace server

@@ -9,7 +9,7 @@ LINES_MAX = 500
 
 # A pattern in an #include, and the only files of libpki and server that may have it.
 ONLY_IN = {
-    r"openssl/": r"libpki/(crypto|cms)\.cpp$|server/(tls|sealing|upstream/\w+|store/sealing)\.cpp$",
+    r"openssl/": r"libpki/(crypto|cms)\.cpp$|server/(tls\w*|sealing|upstream/\w+|store/sealing)\.cpp$",
     r"pqxx/": r"server/store/",
     r"xxhash": r"libpki/index_\w+\.cpp$|server/response_cache\.cpp$",
     r"boost/beast/": r"server/(http_\w+|upstream/\w+)\.[ch]pp$",

@@ -25,6 +25,7 @@ struct ApiRequest {
   pki::Time certificate_not_after;
   pki::Time now;  // taken once for all that the request does
   std::string request_id;
+  unsigned worker = 0;  // whose thread this is, from 0: for what each worker has of its own
   std::vector<std::string> path;             // what the pattern's {} stood for
   std::map<std::string, std::string> query;  // decoded; a name that is there twice is refused
   nlohmann::json body;                       // null without one

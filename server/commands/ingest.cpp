@@ -7,11 +7,14 @@
 #include <cstring>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
+#include "server/credentials.hpp"
 #include "server/ingest_service.hpp"
 #include "server/log.hpp"
+#include "server/platform/detection.hpp"
 
 namespace server {
 namespace {
@@ -66,6 +69,46 @@ void print(const IssuerConfig& issuer, const IngestOutcome& outcome) {
   std::fflush(stdout);
 }
 
+std::string counts_text(const ChangeCounts& counts) {
+  return fmt::format("{} revoked, {} held, {} released", counts.revoked, counts.held,
+                     counts.released);
+}
+
+// Tells the database what the newest generation means for certificates that are watched. Somebody
+// else may be at it, the server for one: then waits until that is done.
+void detect(const DatabaseConfig& database, const IssuerConfig& issuer, const IndexConfig& index) {
+  constexpr int kLooks = 600;
+  constexpr std::chrono::milliseconds kPause{100};
+  KeyRing keys(database.key_encryption_key);
+  Connection connection(for_detection(database));
+  const auto certificate = load_certificate(issuer.certificate);
+  const WatchedIssuer watched = watched_issuer(issuer.name, certificate->certificate);
+  const IndexDirectory directory(index, issuer.name);
+  for (int look = 0; look < kLooks; ++look) {
+    const DetectionReport report = detect_changes(connection, keys, watched, directory, now);
+    if (report.kind == DetectionReport::Kind::detected) {
+      fmt::print("{}: changes detected: {}\n", issuer.name, counts_text(report.counts));
+    }
+    if (report.kind != DetectionReport::Kind::at_work) return;
+    std::this_thread::sleep_for(kPause);
+  }
+  fmt::print("{}: another process is still detecting changes\n", issuer.name);
+}
+
+// False if that did not work. The publish stands.
+bool detect_or_say(const Config& config, const IssuerConfig& issuer) {
+  try {
+    detect(*config.database, issuer, config.index);
+    return true;
+  } catch (const std::exception& error) {
+    fmt::print(stderr,
+               "tashika ingest: {}: published; changes not detected yet: {}\n"
+               "The next ingest or the server makes up for it.\n",
+               issuer.name, error.what());
+    return false;
+  }
+}
+
 // True if every issuer's lists were published or unchanged. One that fails keeps none from the
 // rest.
 bool ingest_all(const Config& config, const std::string& only, LargeChange large_change) {
@@ -80,12 +123,14 @@ bool ingest_all(const Config& config, const std::string& only, LargeChange large
     try {
       const IngestOutcome outcome = ingest(config, issuer, large_change, now);
       print(issuer, outcome);
-      if (outcome.issued_fault.empty()) continue;
-      fmt::print(stderr,
-                 "tashika ingest: {}: the list of issued serials was refused: {}\n"
-                 "The one before was kept.\n",
-                 issuer.name, outcome.issued_fault);
-      all_well = false;
+      if (!outcome.issued_fault.empty()) {
+        fmt::print(stderr,
+                   "tashika ingest: {}: the list of issued serials was refused: {}\n"
+                   "The one before was kept.\n",
+                   issuer.name, outcome.issued_fault);
+        all_well = false;
+      }
+      if (config.database && !detect_or_say(config, issuer)) all_well = false;
     } catch (const HeldBack& held) {
       fail("held back", held);
     } catch (const Refused& refused) {
@@ -167,6 +212,7 @@ void add_ingest(CLI::App& app, Run& run) {
                     "publish lists that grew or shrank by more than `change_limit`");
   command->footer(
       "Exit code: 0 published or unchanged, 1 refused or failed (the old index is kept), 2 usage.\n"
+      "With a [database], what changed is then looked up among the certificates that are watched.\n"
       "Example:\n  tashika ingest --config /etc/tashika/tashika.toml --issuer jpki-sign-g3");
   command->callback([options, &run] { run = [options] { return run_ingest(*options); }; });
 }

@@ -1,4 +1,4 @@
-// tashika inspect crl|ocsp|certificate: prints one object.
+// tashika inspect crl|ocsp|certificate|token: prints one object.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -8,6 +8,7 @@
 #include "libpki/ocsp_response.hpp"
 #include "libpki/x509.hpp"
 #include "server/commands/commands.hpp"
+#include "server/commands/inspect_parts.hpp"
 #include "server/credentials.hpp"
 #include "server/files.hpp"
 
@@ -21,31 +22,17 @@ struct Options {
   fs::path path;
   bool json = false;
   std::uint64_t entries = UINT64_MAX;
+  std::optional<fs::path> jwks;
+
+  [[nodiscard]] PrintAs form() const { return json ? PrintAs::json : PrintAs::text; }
 };
 
 [[noreturn]] void fail(const fs::path& path, const pki::Error& error) {
   throw std::runtime_error(path.string() + ": " + pki::to_string(error));
 }
 
-// Prints an object as JSON, or a line a member, indented by depth.
-void print_text(const ordered_json& value, int depth) {
-  for (const auto& [key, member] : value.items()) {
-    const std::string label = value.is_array() ? "-" : key + ":";
-    if (member.is_structured()) {
-      fmt::print("{:{}}{}\n", "", depth * 2, label);
-      print_text(member, depth + 1);
-    } else {
-      fmt::print("{:{}}{} {}\n", "", depth * 2, label,
-                 member.is_string() ? member.get<std::string>() : member.dump());
-    }
-  }
-}
 void print(const ordered_json& value, const Options& options) {
-  if (options.json) {
-    fmt::print("{}\n", value.dump(2));
-  } else {
-    print_text(value, 0);
-  }
+  print_object(value, options.form());
 }
 
 ordered_json describe(const pki::Crl& crl) {
@@ -69,7 +56,7 @@ int inspect_crl(const Options& options) {
     text.resize(text.size() - 2);  // the closing brace follows the entries
     fmt::print("{},\n  \"revoked\": [", text);
   } else {
-    print_text(head, 0);
+    print_object(head, PrintAs::text);
     fmt::print("revoked:\n");
   }
   std::uint64_t printed = 0;
@@ -188,6 +175,7 @@ int inspect_certificate(const Options& options) {
   if (certificate.may_sign_ocsp) out["extended_key_usage"] = "OCSPSigning";
   if (certificate.ocsp_nocheck) out["ocsp_nocheck"] = true;
   if (certificate.unknown_critical) out["unknown_critical_extension"] = true;
+  describe_jpki(certificate, out);
   out["sha256"] = pki::to_hex(pki::digest(pki::DigestAlgorithm::sha256, certificate.der).bytes());
   print(out, options);
   return kExitOk;
@@ -217,6 +205,11 @@ void add_inspect(CLI::App& app, Run& run) {
   });
   add(*inspect, "certificate", "A certificate in PEM or DER", options)->callback([options, &run] {
     run = [options] { return inspect_certificate(*options); };
+  });
+  CLI::App* token = add(*inspect, "token", "A consent token", options);
+  token->add_option("--jwks", options->jwks, "check the signature with the keys of this JWK set");
+  token->callback([options, &run] {
+    run = [options] { return inspect_token(options->path, options->jwks, options->form()); };
   });
 }
 

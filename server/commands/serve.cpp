@@ -1,17 +1,21 @@
-// tashika serve: answers OCSP until SIGTERM.
+// tashika serve: answers OCSP, and institutions, until SIGTERM.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <csignal>
 #include <thread>
 
+#include "server/api/platform_server.hpp"
 #include "server/commands/commands.hpp"
 #include "server/http_server.hpp"
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/consent_jobs.hpp"
+#include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
+#include "server/tls_report.hpp"
 
 namespace server {
 namespace {
@@ -25,120 +29,215 @@ pki::Time wall_clock() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
-OpsHandler::Readiness readiness(const IssuerSet& issuers, const SnapshotKeeper& keeper,
-                                std::chrono::seconds skew) {
-  OpsHandler::Readiness out{true, {}};
-  const auto snapshot = keeper.current();
-  for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
-    const ServedIssuer& issuer = issuers.issuers[i];
-    const std::string fault = fault_of(issuer, issuers.responders[issuer.responder],
-                                       snapshot->issuers[i], wall_clock(), skew);
-    out.ready = out.ready && fault.empty();
-    out.text += fmt::format("{}: {}\n", issuer.config.name, fault.empty() ? "ready" : fault);
-  }
-  return out;
-}
-
-std::string metrics(const IssuerSet& issuers, const SnapshotKeeper& keeper, const HttpServer& http,
-                    const std::vector<std::unique_ptr<WorkerStats>>& stats) {
-  MetricsText text;
-  text.worker_stats(stats);
-  text.gauge("tashika_http_open_connections", "Connections to the OCSP listener.", {},
-             static_cast<double>(http.open_connections()));
-  text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
-               static_cast<double>(keeper.open_failures()));
-  const auto snapshot = keeper.current();
-  for (std::size_t i = 0; i < issuers.issuers.size(); ++i) {
-    const ServedIssuer& issuer = issuers.issuers[i];
-    describe_issuer(text, issuer, issuers.responders[issuer.responder], snapshot->issuers[i],
-                    read_ingest_record(keeper.directory(i).path()), wall_clock());
-  }
-  return text.text();
-}
-
-// As many descriptors as the system lets us have. Returns how many connections that leaves room
-// for, beside the files and listeners of the server itself.
-std::uint32_t connections_that_fit(std::uint32_t wanted) {
-  constexpr rlim_t kOwn = 64;
+// As many descriptors as the system lets us have. Where they are fewer than the listeners may have
+// connections, each gets its share.
+void share_descriptors(Config& config) {
+  constexpr rlim_t kOwn = 64;  // files and listeners of the server itself, and its database
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_max >= wanted + kOwn) return wanted;
-  const auto fit = static_cast<std::uint32_t>(std::max<rlim_t>(limit.rlim_max, 2 * kOwn) - kOwn);
-  log(Level::warning, "fewer_connections",
-      {{"connections_max", wanted}, {"descriptors", limit.rlim_max}, {"used", fit}});
-  return fit;
+  std::uint32_t* const ocsp = config.ocsp ? &config.ocsp->connections_max : nullptr;
+  std::uint32_t* const api = config.api ? &config.api->connections_max : nullptr;
+  const rlim_t own =
+      kOwn + (api ? config.database->connections + config.authority->connections : 0);
+  const rlim_t wanted = rlim_t{ocsp ? *ocsp : 0} + (api ? *api : 0);
+  if (limit.rlim_max >= wanted + own) return;
+  const rlim_t fit = std::max<rlim_t>(limit.rlim_max, 2 * own) - own;
+  for (std::uint32_t* const one : {ocsp, api}) {
+    if (one == nullptr) continue;
+    const auto share = static_cast<std::uint32_t>(std::max<rlim_t>(1, *one * fit / wanted));
+    log(Level::warning, "fewer_connections",
+        {{"connections_max", *one}, {"descriptors", limit.rlim_max}, {"used", share}});
+    *one = share;
+  }
 }
 
-HttpServer::Options ocsp_options(const OcspConfig& config, unsigned threads) {
+std::shared_ptr<TlsContext> make_tls(const std::optional<TlsConfig>& config) {
+  return config ? std::make_shared<TlsContext>(*config, wall_clock()) : nullptr;
+}
+
+HttpServer::Options ocsp_options(const OcspConfig& config, std::shared_ptr<TlsContext> tls,
+                                 unsigned threads) {
   HttpServer::Options options;
   options.listen = config.listen;
+  options.tls = std::move(tls);
   options.threads = threads;
-  options.connections_max = connections_that_fit(config.connections_max);
+  options.connections_max = config.connections_max;
   options.limits.body_bytes_max = config.request_bytes_max;
   // A GET carries the body in its path, in base64 with every character escaped at the worst.
   options.limits.header_bytes_max = std::max<std::uint32_t>(16 << 10, config.request_bytes_max * 3);
   options.limits.request_timeout = config.request_timeout;
+  options.limits.handshake_timeout = config.request_timeout;
   options.limits.idle_timeout = config.idle_timeout;
   options.drain_timeout = config.drain_timeout;
   return options;
 }
 
+// The listener that answers OCSP, and what it needs.
+class OcspServer {
+ public:
+  OcspServer(const IssuerSet& issuers, const Config& config, const SnapshotKeeper& keeper)
+      : tls_(make_tls(config.ocsp->tls)),
+        pool_(issuers, *config.ocsp, config.index.clock_skew,
+              std::ranges::any_of(issuers.responders, &Responder::is_slow) ? threads(config) : 0) {
+    for (unsigned i = 0; i < threads(config); ++i) {
+      stats_.push_back(std::make_unique<WorkerStats>());
+    }
+    http_.emplace(ocsp_options(*config.ocsp, tls_, threads(config)), [&](unsigned worker) {
+      auto handler = std::make_unique<OcspHandler>(issuers, *config.ocsp, config.index.clock_skew,
+                                                   pool_, *stats_[worker]);
+      handler->adopt(keeper.current());
+      return handler;
+    });
+  }
+
+  void start() { http_->start(); }
+  void drain() { http_->drain_and_join(); }
+
+  void adopt(const std::shared_ptr<const Snapshot>& snapshot) {
+    http_->post_to_all(
+        [snapshot](HttpHandler& handler) { static_cast<OcspHandler&>(handler).adopt(snapshot); });
+  }
+
+  void describe(MetricsText& text) const {
+    text.worker_stats(stats_);
+    text.gauge("tashika_http_open_connections", "Connections to the OCSP listener.", {},
+               static_cast<double>(http_->open_connections()));
+    if (tls_) describe_tls(text, "ocsp", *tls_);
+  }
+
+ private:
+  static unsigned threads(const Config& config) {
+    return config.ocsp->threads != 0 ? config.ocsp->threads
+                                     : std::max(1U, std::thread::hardware_concurrency());
+  }
+
+  const std::shared_ptr<TlsContext> tls_;
+  std::vector<std::unique_ptr<WorkerStats>> stats_;
+  // Destroyed in the order pool, http: answers on their way find their worker's loop.
+  std::optional<HttpServer> http_;
+  SigningPool pool_;
+};
+
+// Everything that runs; what is not configured is not there.
+struct Serving {
+  const Config& config;
+  const IssuerSet& issuers;
+  SnapshotKeeper keeper;
+  std::unique_ptr<OcspServer> ocsp;
+  std::unique_ptr<PlatformServer> platform;
+  std::unique_ptr<Watcher> watcher;
+};
+
+// The authority told the watcher that a consent has ended.
+void end_consent_there(Connection& connection, const EndedConsent& ended, pki::Time now) {
+  Session session(connection);
+  if (end_by_authority(session, {ended.institution_id, ended.consent_id}, ended.why, now)) {
+    session.commit();
+  }
+}
+
+OpsHandler::Readiness readiness(const Serving& serving) {
+  OpsHandler::Readiness out{true, {}};
+  const auto add = [&out](const std::string& name, const std::string& fault) {
+    out.ready = out.ready && fault.empty();
+    out.text += fmt::format("{}: {}\n", name, fault.empty() ? "ready" : fault);
+  };
+  const auto snapshot = serving.keeper.current();
+  for (std::size_t i = 0; i < serving.issuers.issuers.size(); ++i) {
+    const ServedIssuer& issuer = serving.issuers.issuers[i];
+    add(issuer.config.name,
+        fault_of(issuer, serving.issuers.responder_of(issuer), snapshot->issuers[i], wall_clock(),
+                 serving.config.index.clock_skew));
+  }
+  if (serving.platform) add("database", serving.platform->fault());
+  return out;
+}
+
+std::string metrics(const Serving& serving) {
+  MetricsText text;
+  if (serving.ocsp) serving.ocsp->describe(text);
+  if (serving.platform) serving.platform->describe(text);
+  if (serving.watcher) serving.watcher->describe(text);
+  text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
+               static_cast<double>(serving.keeper.open_failures()));
+  const auto snapshot = serving.keeper.current();
+  for (std::size_t i = 0; i < serving.issuers.issuers.size(); ++i) {
+    const ServedIssuer& issuer = serving.issuers.issuers[i];
+    describe_issuer(text, issuer, serving.issuers.responder_of(issuer), snapshot->issuers[i],
+                    read_ingest_record(serving.keeper.directory(i).path()), wall_clock());
+  }
+  return text.text();
+}
+
+std::unique_ptr<HttpServer> make_ops(const Serving& serving) {
+  if (!serving.config.ops) return nullptr;
+  HttpServer::Options options;
+  options.listen = *serving.config.ops;
+  options.connections_max = 256;
+  return std::make_unique<HttpServer>(options, [&serving](unsigned) {
+    return std::make_unique<OpsHandler>([&serving] { return readiness(serving); },
+                                        [&serving] { return metrics(serving); });
+  });
+}
+
+std::string address(const ListenConfig& listen) {
+  return fmt::format("{}:{}", listen.address, listen.port);
+}
+
 // Runs everything until SIGTERM or SIGINT, then ends it in order.
-int serve(const Config& config, const IssuerSet& issuers) {
+int serve(Config config, const IssuerSet& issuers) {
   sigset_t ending;
   sigemptyset(&ending);
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);  // before any thread; all inherit it
   std::signal(SIGPIPE, SIG_IGN);
+  share_descriptors(config);
 
-  const OcspConfig& ocsp = *config.ocsp;
-  const unsigned threads =
-      ocsp.threads != 0 ? ocsp.threads : std::max(1U, std::thread::hardware_concurrency());
-  SnapshotKeeper keeper(issuers, config.index, ocsp.cache_bytes);
-  std::vector<std::unique_ptr<WorkerStats>> stats;
-  for (unsigned i = 0; i < threads; ++i) stats.push_back(std::make_unique<WorkerStats>());
-
-  // Destroyed in the order pool, http, keeper: answers on their way find their worker's loop.
-  const bool any_slow = std::ranges::any_of(issuers.responders, &Responder::is_slow);
-  std::optional<HttpServer> http;
-  SigningPool pool(issuers, ocsp, config.index.clock_skew, any_slow ? threads : 0);
-  http.emplace(ocsp_options(ocsp, threads), [&](unsigned worker) {
-    auto handler =
-        std::make_unique<OcspHandler>(issuers, ocsp, config.index.clock_skew, pool, *stats[worker]);
-    handler->adopt(keeper.current());
-    return handler;
-  });
-  std::optional<HttpServer> ops;
-  if (config.ops) {
-    HttpServer::Options options;
-    options.listen = *config.ops;
-    options.connections_max = 256;
-    ops.emplace(options, [&](unsigned) {
-      return std::make_unique<OpsHandler>(
-          [&] { return readiness(issuers, keeper, config.index.clock_skew); },
-          [&] { return metrics(issuers, keeper, *http, stats); });
-    });
+  constexpr std::uint64_t kNoCacheBytes = 1;
+  Serving serving{
+      config,
+      issuers,
+      SnapshotKeeper(issuers, config.index, config.ocsp ? config.ocsp->cache_bytes : kNoCacheBytes),
+      nullptr,
+      nullptr,
+      nullptr};
+  if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
+  if (config.api) {
+    serving.platform =
+        std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
   }
-  keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
-    http->post_to_all(
-        [snapshot](HttpHandler& handler) { static_cast<OcspHandler&>(handler).adopt(snapshot); });
+  if (config.database) {
+    serving.watcher =
+        std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock, end_consent_there);
+  }
+  const std::unique_ptr<HttpServer> ops = make_ops(serving);
+  serving.keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
+    if (serving.ocsp) serving.ocsp->adopt(snapshot);
   });
-  http->start();
+  if (serving.ocsp) serving.ocsp->start();
+  if (serving.platform) serving.platform->start();
   if (ops) ops->start();
+  if (serving.watcher) serving.watcher->start();
   log(Level::info, "serving",
-      {{"ocsp", fmt::format("{}:{}", ocsp.listen.address, ocsp.listen.port)},
-       {"ops", config.ops ? fmt::format("{}:{}", config.ops->address, config.ops->port) : ""},
-       {"issuers", issuers.issuers.size()},
-       {"threads", threads}});
+      {{"ocsp", config.ocsp ? address(config.ocsp->listen) : ""},
+       {"api", config.api ? address(config.api->listen) : ""},
+       {"ops", config.ops ? address(*config.ops) : ""},
+       {"issuers", issuers.issuers.size()}});
 
   int signal = 0;
   ::sigwait(&ending, &signal);
   log(Level::info, "draining", {{"signal", signal}});
-  keeper.stop();
-  http->drain_and_join();
+  if (serving.watcher) serving.watcher->stop();
+  serving.keeper.stop();
+  // Side by side: each may take its drain_timeout.
+  std::thread platform([&serving] {
+    if (serving.platform) serving.platform->drain();
+  });
+  if (serving.ocsp) serving.ocsp->drain();
+  platform.join();
   if (ops) ops->drain_and_join();
   log(Level::info, "ended");
   return kExitOk;
@@ -146,12 +245,14 @@ int serve(const Config& config, const IssuerSet& issuers) {
 
 int run_serve(const Options& options) {
   const Config config = load_config(options.config);
-  if (!config.ocsp) {
-    throw ConfigError(
-        {fmt::format("{}: `serve` needs the section [ocsp] with `listen`", config.path.string())});
+  if (!config.ocsp && !config.api) {
+    throw ConfigError({fmt::format("{}: `serve` needs the section [ocsp] or [api], with `listen`",
+                                   config.path.string())});
   }
   const IssuerSet issuers = load_issuers(config, wall_clock());
   if (!options.check) return serve(config, issuers);
+  if (config.ocsp) make_tls(config.ocsp->tls);
+  if (config.api) PlatformServer::check(config, wall_clock());
   fmt::print("{}: right: {} issuers, {} responders\n", config.path.string(), issuers.issuers.size(),
              issuers.responders.size());
   return kExitOk;
@@ -162,7 +263,7 @@ int run_serve(const Options& options) {
 void add_serve(CLI::App& app, Run& run) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
-      app.add_subcommand("serve", "Answer OCSP, from the newest indexes, until SIGTERM");
+      app.add_subcommand("serve", "Answer OCSP and the institutions' API until SIGTERM");
   command->add_option("--config", options->config, "the configuration file")->required();
   command->add_flag("--check", options->check, "check the configuration and exit");
   command->footer(

@@ -44,8 +44,8 @@ class Database {
   [[nodiscard]] boost::asio::awaitable<std::invoke_result_t<Work&, Connection&>> run(Work work) {
     using Result = std::invoke_result_t<Work&, Connection&>;
     using Value = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
-    using Outcome = std::variant<std::exception_ptr, Value>;
-    auto outcome = std::make_shared<Outcome>();
+    using Finished = std::variant<std::exception_ptr, Value>;
+    auto outcome = std::make_shared<Finished>();
     // It has a name because g++ 12 destroys twice what a lambda captured that is made inside of a
     // co_await expression. That goes for callers, too.
     Task task = [outcome, work = std::move(work)](Connection& connection) mutable {

@@ -31,6 +31,10 @@ constexpr Statement kTokenKeys{"token_keys",
                                "SELECT key_id, kek, wrapped, retired_at IS NOT NULL FROM "
                                "platform_key WHERE purpose = 'token-signing' ORDER BY created_at "
                                "DESC, key_id DESC"};
+constexpr Statement kPublicTokenKeys{
+    "public_token_keys",
+    "SELECT public_jwk FROM platform_key WHERE purpose = 'token-signing' AND retired_at IS NULL "
+    "AND public_jwk IS NOT NULL ORDER BY created_at DESC, key_id DESC"};
 constexpr Statement kAddPlatformKey{
     "add_platform_key",
     "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
@@ -248,6 +252,14 @@ void KeyRing::add_token_key(Session& session, const std::string& key_id,
       seal(kek_, platform_key_place("token-signing", key_id), pki::as_bytes(private_pem));
   sql::exec(session, kAddPlatformKey, "token-signing", key_id, id_, sql::bytea(wrapped),
             std::optional<std::string>(std::string(public_jwk)), sql::timestamp(now));
+}
+
+std::vector<std::string> public_token_keys(Session& session) {
+  std::vector<std::string> out;
+  for (const pqxx::row& row : sql::exec(session, kPublicTokenKeys)) {
+    out.push_back(row[0].as<std::string>());
+  }
+  return out;
 }
 
 }  // namespace server

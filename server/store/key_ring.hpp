@@ -90,4 +90,8 @@ class KeyRing {
   std::map<std::string, SecretKey> platform_keys_;
 };
 
+// What anybody may know of the keys that sign tokens: their JWKs, newest first, without retired
+// ones.
+[[nodiscard]] std::vector<std::string> public_token_keys(Session& session);
+
 }  // namespace server

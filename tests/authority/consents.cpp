@@ -1,6 +1,6 @@
 #include "authority/consents.hpp"
 
-#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "authority/civil_time.hpp"
@@ -10,9 +10,13 @@ namespace {
 
 constexpr int kTermYears = 10;
 
-// "consent-000001".
+constexpr std::string_view kPrefix = "consent-";
+
+// "consent-000001"; the millionth has a digit more.
 std::string id_of(std::size_t number) {
-  return "consent-" + std::to_string(1'000'000 + number).substr(1);
+  std::string digits = std::to_string(number);
+  if (digits.size() < 6) digits.insert(0, 6 - digits.size(), '0');
+  return std::string(kPrefix).append(digits);
 }
 
 }  // namespace
@@ -30,9 +34,12 @@ const Consent& Consents::add(ConsentRequest request) {
 }
 
 const Consent* Consents::find(std::string_view id) const {
-  const auto found = std::find_if(consents_.begin(), consents_.end(),
-                                  [id](const Consent& consent) { return consent.id == id; });
-  return found == consents_.end() ? nullptr : &*found;
+  if (!id.starts_with(kPrefix)) return nullptr;
+  std::size_t number = 0;
+  std::from_chars(id.data() + kPrefix.size(), id.data() + id.size(), number);
+  if (number < 1 || number > consents_.size()) return nullptr;
+  const Consent& candidate = consents_[number - 1];
+  return candidate.id == id ? &candidate : nullptr;
 }
 
 const Consent* Consents::withdraw(std::string_view id, Instant at, std::string channel) {

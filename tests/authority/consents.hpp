@@ -47,7 +47,10 @@ class Consents {
 
   const Consent& add(ConsentRequest request);
 
-  // Null if there is no such consent.
+  // In order of registration.
+  [[nodiscard]] const std::vector<Consent>& all() const { return consents_; }
+
+  // Null if there is no such consent. Cost: O(1).
   [[nodiscard]] const Consent* find(std::string_view id) const;
 
   // Takes the consent back; if that was done before, nothing changes. Null if there is none.

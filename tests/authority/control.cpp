@@ -2,13 +2,17 @@
 
 #include <openssl/pem.h>
 
+#include <algorithm>
 #include <charconv>
 #include <exception>
 #include <utility>
 
 #include "authority/civil_time.hpp"
 #include "authority/comparison.hpp"
+#include "authority/consents.hpp"
 #include "authority/failure.hpp"
+#include "authority/person.hpp"
+#include "authority/signer.hpp"
 
 namespace authority {
 namespace {
@@ -120,6 +124,8 @@ Response Control::get(const Request& request) {
   const std::string what = parts.empty() ? "" : parts[0];
   if (path == "/control/now") return json_response(200, {{"now", rfc3339(world_.country.now())}});
   if (path == "/control/authorities") return json_response(200, authorities());
+  if (path == "/control/consents") return json_response(200, consents());
+  if (path == "/control/billing") return json_response(200, world_.upstream.billing());
   if (path == "/control/people") return json_response(200, world_.country.people());
   if (path == "/control/requests") {
     const std::string after = request.parameter("after");
@@ -137,6 +143,7 @@ Response Control::get(const Request& request) {
 json Control::post(const std::string& path, const json& body) {
   if (path == "/control/advance") return advance(body);
   if (path == "/control/event") return world_.country.event(body);
+  if (path == "/control/sign") return sign(body);
   if (path == "/control/fail") {
     world_.faults.add(body);
     return json::object();
@@ -182,6 +189,63 @@ json Control::authorities() {
          {"responder_key", file("-responder.key")}});
   }
   return {{"authorities", std::move(list)}, {"partitions", world_.country.partitions()}};
+}
+
+json Control::consents() {
+  json list = json::array();
+  for (const Consent& consent : world_.country.consents().all()) {
+    const ConsentRequest& request = consent.request;
+    list.push_back({{"consent", consent.id},
+                    {"person", request.person},
+                    {"institution", request.institution},
+                    {"service", request.service},
+                    {"items", request.items},
+                    {"received_at", rfc3339(request.received_at)},
+                    {"reflected_at", rfc3339(request.reflected_at)},
+                    {"valid_from", rfc3339(consent.valid_from)},
+                    {"valid_until", rfc3339(consent.valid_until)}});
+    if (!consent.withdrawal) continue;
+    list.back()["withdrawal"] = {{"sequence", consent.withdrawal->sequence},
+                                 {"at", rfc3339(consent.withdrawal->at)},
+                                 {"channel", consent.withdrawal->channel}};
+  }
+  return {{"consents", std::move(list)}};
+}
+
+// A card signs whether its certificate is revoked or not; here that must be asked for, so that no
+// test does it unawares.
+json Control::sign(const json& body) {
+  const Person& person = world_.country.resident(body.at("person").get<std::uint32_t>());
+  const std::string place = body.value("seat", std::string("card signing"));
+  const auto seat = std::find_if(kAllSeats.begin(), kAllSeats.end(),
+                                 [&](Seat known) { return to_text(known) == place; });
+  if (seat == kAllSeats.end()) {
+    throw Failure(
+        "'seat' is card signing, card authentication, phone signing or phone "
+        "authentication");
+  }
+  const std::string format = body.value("format", std::string("raw"));
+  if (format != "raw" && format != "cms") throw Failure("'format' is raw or cms");
+  const bool is_good = person.is(*seat, Condition::good, world_.country.now());
+  const auto& holding = person.seat(*seat);
+  if (!holding || (!is_good && !body.value("even_if_revoked", false))) {
+    throw Failure(std::string("person ")
+                      .append(std::to_string(person.id))
+                      .append(" has no good certificate at '")
+                      .append(place)
+                      .append("'"));
+  }
+  const Octets document = from_base64(body.at("document").get<std::string>());
+  const Octets certificate = world_.country.certificate(holding->authority, holding->serial);
+  const KeyPointer key = world_.country.key(holding->authority, holding->serial);
+  json result = world_.upstream.describe({holding->authority, holding->serial});
+  result["certificate"] = to_base64(certificate);
+  if (format == "raw") {
+    result["signature"] = to_base64(sign_raw(key.get(), document));
+  } else {
+    result["cms"] = to_base64(sign_cms(key.get(), certificate, document, world_.country.now()));
+  }
+  return result;
 }
 
 json Control::books(const std::string& authority) {

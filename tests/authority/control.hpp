@@ -35,6 +35,8 @@ class Control {
   [[nodiscard]] nlohmann::json post(const std::string& path, const nlohmann::json& body);
   [[nodiscard]] nlohmann::json advance(const nlohmann::json& body);
   [[nodiscard]] nlohmann::json authorities();
+  [[nodiscard]] nlohmann::json consents();
+  [[nodiscard]] nlohmann::json sign(const nlohmann::json& body);
   [[nodiscard]] nlohmann::json books(const std::string& authority);
   [[nodiscard]] Response certificate(const std::string& authority, const std::string& serial);
   [[nodiscard]] boost::asio::awaitable<nlohmann::json> compare(const nlohmann::json& body);

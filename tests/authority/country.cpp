@@ -91,6 +91,13 @@ struct Country::Parts {
                   std::to_string(people.size()));
   }
 
+  const IssuedCertificate& issued(std::size_t authority, const Serial& serial) const {
+    const IssuedCertificate* const found = registrar.books(authority).find(serial);
+    if (found != nullptr) return *found;
+    throw Failure("the books of " + registrar.authority(authority).name + " have no certificate " +
+                  hexadecimal(serial));
+  }
+
   json withdraw(const Person& person, const std::optional<std::string>& id);
 
   std::uint64_t seed;
@@ -196,24 +203,25 @@ json Country::people() const {
 }
 
 Octets Country::certificate(std::size_t authority, const Serial& serial) const {
-  const IssuedCertificate* const issued = parts_->registrar.books(authority).find(serial);
+  const IssuedCertificate& issued = parts_->issued(authority, serial);
   const AuthorityDescription& issuer = parts_->registrar.authority(authority);
-  if (issued == nullptr) {
-    throw Failure("the books of " + issuer.name + " have no certificate " + hexadecimal(serial));
-  }
-  const Municipality& town = parts_->towns[issued->partition];
+  const Municipality& town = parts_->towns[issued.partition];
   const CertificateContent content{
       serial,
-      issued->issued_at,
-      issued->not_after,
-      common_name(issuer.purpose, serial, issued->issued_at, town),
-      parts_->people[issued->person - 1].record_at(issued->issued_at).items,
+      issued.issued_at,
+      issued.not_after,
+      common_name(issuer.purpose, serial, issued.issued_at, town),
+      parts_->people[issued.person - 1].record_at(issued.issued_at).items,
       town};
+  return make_person_certificate(issuer, content, key(authority, serial).get());
+}
+
+KeyPointer Country::key(std::size_t authority, const Serial& serial) const {
+  const AuthorityDescription& issuer = parts_->registrar.authority(authority);
+  const IssuedCertificate& issued = parts_->issued(authority, serial);
   const std::string role = issuer.name + " certificate " + hexadecimal(serial);
-  const KeyPointer key =
-      make_key(issuer.algorithm, parts_->seed, role,
-               std::uint64_t{issued->person} * 2 + static_cast<std::uint64_t>(issuer.purpose));
-  return make_person_certificate(issuer, content, key.get());
+  return make_key(issuer.algorithm, parts_->seed, role,
+                  std::uint64_t{issued.person} * 2 + static_cast<std::uint64_t>(issuer.purpose));
 }
 
 const std::map<std::string, std::uint64_t>& Country::occurrences() const {

@@ -70,6 +70,9 @@ class Country {
   // not.
   [[nodiscard]] Octets certificate(std::size_t authority, const Serial& serial) const;
 
+  // The key of the same, with which its holder signs. Throws Failure likewise.
+  [[nodiscard]] KeyPointer key(std::size_t authority, const Serial& serial) const;
+
   // How often each kind of event happened so far, history included.
   [[nodiscard]] const std::map<std::string, std::uint64_t>& occurrences() const;
 

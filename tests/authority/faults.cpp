@@ -8,7 +8,7 @@
 namespace authority {
 namespace {
 
-constexpr std::array<std::pair<const char*, FaultKind>, 7> kKinds{{
+constexpr std::array<std::pair<const char*, FaultKind>, 9> kKinds{{
     {"delay", FaultKind::delay},
     {"status", FaultKind::status},
     {"truncate", FaultKind::truncate},
@@ -16,7 +16,11 @@ constexpr std::array<std::pair<const char*, FaultKind>, 7> kKinds{{
     {"old_list", FaultKind::old_list},
     {"drip", FaultKind::drip},
     {"reset", FaultKind::reset},
+    {"garbage", FaultKind::garbage},
+    {"huge", FaultKind::huge},
 }};
+
+constexpr std::uint64_t kBodyMax = std::uint64_t{256} << 20U;
 
 FaultKind parse_kind(const std::string& text) {
   std::string possible;
@@ -31,7 +35,8 @@ FaultKind parse_kind(const std::string& text) {
 std::uint64_t default_value(FaultKind kind) {
   if (kind == FaultKind::delay) return 1000;
   if (kind == FaultKind::status) return 503;
-  if (kind == FaultKind::drip) return 100;
+  if (kind == FaultKind::drip || kind == FaultKind::garbage) return 100;
+  if (kind == FaultKind::huge) return std::uint64_t{10} << 20U;
   return kind == FaultKind::old_list ? 1 : 0;
 }
 
@@ -49,6 +54,10 @@ void Faults::add(const nlohmann::json& request) {
   if (fault.kind == FaultKind::drip && fault.value == 0) {
     throw Failure("the value of a drip fault is octets a second, at least 1");
   }
+  const bool makes_a_body = fault.kind == FaultKind::huge || fault.kind == FaultKind::garbage;
+  if (makes_a_body && fault.value > kBodyMax) {
+    throw Failure("the value of a fault that makes a body is octets, at most 256 MiB");
+  }
   faults_.push_back(std::move(fault));
 }
 
@@ -61,6 +70,32 @@ std::vector<Fault> Faults::strike(std::string_view path) {
     struck.push_back(fault);
   }
   return struck;
+}
+
+const Fault* find_fault(const std::vector<Fault>& faults, FaultKind kind) {
+  for (const Fault& fault : faults) {
+    if (fault.kind == kind) return &fault;
+  }
+  return nullptr;
+}
+
+void delay_or_break(const std::vector<Fault>& faults, Delivery& delivery) {
+  for (const Fault& fault : faults) {
+    switch (fault.kind) {
+      case FaultKind::delay: delivery.delay = std::chrono::milliseconds(fault.value); break;
+      case FaultKind::drip: delivery.bytes_per_second = fault.value; break;
+      case FaultKind::truncate:
+      case FaultKind::reset:
+        delivery.end = fault.kind == FaultKind::reset ? Delivery::End::reset : Delivery::End::close;
+        delivery.end_after = fault.value;
+        break;
+      case FaultKind::status:
+      case FaultKind::wrong_signature:
+      case FaultKind::old_list:
+      case FaultKind::garbage:
+      case FaultKind::huge: break;
+    }
+  }
 }
 
 }  // namespace authority

@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "authority/http_message.hpp"
+
 namespace authority {
 
 enum class FaultKind : std::uint8_t {
@@ -19,6 +21,8 @@ enum class FaultKind : std::uint8_t {
   old_list,         // the list that was published `value` publications before the newest
   drip,             // `value` octets of the body a second
   reset,            // the connection is reset after `value` octets of the body
+  garbage,          // upstream only: status 200, `value` octets that are no JSON
+  huge,             // upstream only: status 200, one JSON object of `value` octets
 };
 
 struct Fault {
@@ -42,5 +46,11 @@ class Faults {
  private:
   std::vector<Fault> faults_;
 };
+
+// Null if there is none of this kind.
+[[nodiscard]] const Fault* find_fault(const std::vector<Fault>& faults, FaultKind kind);
+
+// The effects of faults on how a response is handed over; those on its content come before.
+void delay_or_break(const std::vector<Fault>& faults, Delivery& delivery);
 
 }  // namespace authority

@@ -33,6 +33,7 @@ constexpr auto kQuiet = asio::as_tuple(asio::use_awaitable);  // errors as value
 constexpr std::chrono::seconds kIdleTimeout{60};
 constexpr std::chrono::milliseconds kAcceptBackOff{100};
 constexpr std::chrono::milliseconds kDripInterval{50};
+constexpr std::size_t kSmallBody = 8192;
 
 tcp::endpoint parse_endpoint(const std::string& text) {
   const std::size_t colon = text.rfind(':');
@@ -110,7 +111,11 @@ class Session {
     if (delivery.delay.count() > 0) co_await pause(delivery.delay);
     OctetView body = request.method == "HEAD" ? OctetView() : response.body();
     if (broken) body = body.first(std::min(body.size(), delivery.end_after));
-    const std::string head = head_of(response, keep_alive);
+    std::string head = head_of(response, keep_alive);
+    if (body.size() <= kSmallBody && !delivery.bytes_per_second) {  // with the head, in one record
+      head.append(reinterpret_cast<const char*>(body.data()), body.size());
+      body = OctetView();
+    }
     bool sound = co_await write_some({reinterpret_cast<const std::uint8_t*>(head.data()),  //
                                       head.size()});
     const std::size_t piece = piece_bytes(delivery, body.size());

@@ -31,31 +31,6 @@ std::optional<std::size_t> parse_partition(std::string_view text) {
   return whole && text.size() >= 4 ? std::optional(number) : std::nullopt;
 }
 
-// The effects of faults on how a response is handed over; those on its content come before.
-void delay_or_break(const std::vector<Fault>& faults, Delivery& delivery) {
-  for (const Fault& fault : faults) {
-    switch (fault.kind) {
-      case FaultKind::delay: delivery.delay = std::chrono::milliseconds(fault.value); break;
-      case FaultKind::drip: delivery.bytes_per_second = fault.value; break;
-      case FaultKind::truncate:
-      case FaultKind::reset:
-        delivery.end = fault.kind == FaultKind::reset ? Delivery::End::reset : Delivery::End::close;
-        delivery.end_after = fault.value;
-        break;
-      case FaultKind::status:
-      case FaultKind::wrong_signature:
-      case FaultKind::old_list: break;
-    }
-  }
-}
-
-const Fault* find_fault(const std::vector<Fault>& faults, FaultKind kind) {
-  for (const Fault& fault : faults) {
-    if (fault.kind == kind) return &fault;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 PublishedFilePointer ListSite::find_in(std::size_t authority, std::string_view file,

@@ -53,7 +53,7 @@ PublishedFilePointer Publisher::list(const ListName& name, std::size_t age) {
   if (age > 0) {
     constexpr std::size_t kAgeMax = 100'000;  // keeps the product in range
     const Instant moment =
-        newest - static_cast<Instant>(std::min(age, kAgeMax)) * interval_of(name.kind);
+        newest - static_cast<Instant>(std::min(age, kAgeMax)) * schedule_.interval_of(name.kind);
     return schedule_.has_number(moment) ? make(name, moment) : nullptr;
   }
   PublishedFilePointer& kept = newest_[name];

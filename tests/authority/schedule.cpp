@@ -1,5 +1,7 @@
 #include "authority/schedule.hpp"
 
+#include <algorithm>
+
 namespace authority {
 namespace {
 
@@ -24,7 +26,8 @@ Instant Schedule::base_of(Instant moment) const {
 }
 
 std::uint64_t Schedule::number_at(Instant moment) const {
-  return static_cast<std::uint64_t>((moment - first_numbered(start)) / kDeltaInterval) + 1;
+  const Instant step = std::min(kDeltaInterval, complete_interval);
+  return static_cast<std::uint64_t>((moment - first_numbered(start)) / step) + 1;
 }
 
 bool Schedule::has_number(Instant moment) const {
@@ -32,15 +35,15 @@ bool Schedule::has_number(Instant moment) const {
 }
 
 bool Schedule::publishes_at(Instant moment) const {
-  return moment % (deltas ? kDeltaInterval : kSecondsPerDay) == 0;
+  return moment % (deltas ? kDeltaInterval : complete_interval) == 0;
 }
 
 Instant lifetime_of(ListKind kind) {
   return kind == ListKind::complete ? kCompleteLifetime : kDeltaLifetime;
 }
 
-Instant interval_of(ListKind kind) {
-  return kind == ListKind::complete ? kSecondsPerDay : kDeltaInterval;
+Instant Schedule::interval_of(ListKind kind) const {
+  return kind == ListKind::complete ? complete_interval : kDeltaInterval;
 }
 
 }  // namespace authority

@@ -40,6 +40,19 @@ void add_serve_command(CLI::App& program) {
       ->type_name("X");
   command->add_flag("--deltas", options->world.deltas, "Also publish deltas, every 15 minutes");
   command
+      ->add_option(
+          "--complete-every", options->world.complete_interval,
+          "Seconds between complete lists, dividing the day (default 86400): to show a day "
+          "in a minute")
+      ->check(CLI::Range(Instant{1}, kSecondsPerDay))
+      ->check(CLI::Validator(
+          [](std::string& text) {
+            return kSecondsPerDay % std::stoll(text) == 0 ? std::string() : "does not divide a day";
+          },
+          "dividing a day"))
+      ->excludes("--deltas")
+      ->type_name("SECONDS");
+  command
       ->add_option("--base-age", options->world.base_age_days,
                    "Days between the base of deltas and the newest complete list (default 0)")
       ->check(CLI::Range(0, Schedule::kBaseAgeDaysMax))

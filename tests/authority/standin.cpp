@@ -12,7 +12,6 @@
 #include "authority/http_server.hpp"
 #include "authority/list_site.hpp"
 #include "authority/output_file.hpp"
-#include "authority/upstream.hpp"
 
 namespace authority {
 namespace {
@@ -40,8 +39,16 @@ context make_mutual_tls_context(const TlsIdentities& identities) {
   return tls;
 }
 
+// One JSON object of so many octets.
+std::string huge_object(std::size_t octets) {
+  constexpr std::string_view kFrame = "{\"state\":\"\"}";
+  std::string text = "{\"state\":\"";
+  text.append(octets - std::min(octets, kFrame.size()), 'x');
+  return text.append("\"}");
+}
+
 // Bodies are JSON or nothing; what is no JSON never reaches the service.
-Response ask_upstream(Upstream& upstream, const Request& request) {
+Response ask_service(Upstream& upstream, const Request& request) {
   nlohmann::json body;
   if (!request.body.empty()) body = nlohmann::json::parse(request.body, nullptr, false);
   if (body.is_discarded()) {
@@ -49,6 +56,27 @@ Response ask_upstream(Upstream& upstream, const Request& request) {
   }
   const Upstream::Response answer = upstream.answer(request.method, request.target, body);
   return json_response(static_cast<unsigned>(answer.status), answer.body);
+}
+
+// With the faults that were asked for. A status comes instead of the service; after the others it
+// has done what was asked, whether the caller gets to know it or not.
+Response ask_upstream(World& world, const Request& request) {
+  constexpr const char* kJson = "application/json";
+  const std::vector<Fault> faults = world.faults.strike(request.path());
+  Response response;
+  if (const Fault* const status = find_fault(faults, FaultKind::status)) {
+    response = json_response(static_cast<unsigned>(status->value), {{"error", "as_asked_for"}});
+  } else {
+    response = ask_service(world.upstream, request);
+  }
+  if (const Fault* const garbage = find_fault(faults, FaultKind::garbage)) {
+    response = text_response(200, kJson, std::string(garbage->value, '{'));
+  }
+  if (const Fault* const huge = find_fault(faults, FaultKind::huge)) {
+    response = text_response(200, kJson, huge_object(huge->value));
+  }
+  delay_or_break(faults, response.delivery);
+  return response;
 }
 
 void write_ports(const Places& places) {
@@ -73,7 +101,6 @@ void run_standin(const StandinOptions& options) {
   Places places{std::filesystem::absolute(options.directory), {}, {}, {}, {}};
   ListSite site(world.authorities, world.publisher, world.faults);
   Control control(world, places);
-  Upstream upstream(world.country);
   const auto lists_over = [&](const char* scheme) {
     return [&site, &world, scheme](const Request& request) -> asio::awaitable<Response> {
       Response response = site.answer(request);
@@ -89,8 +116,8 @@ void run_standin(const StandinOptions& options) {
     return control.answer(request);
   });
   const HttpServer upstream_port(io, options.upstream, &mutual_tls,
-                                 [&upstream](const Request& request) -> asio::awaitable<Response> {
-                                   co_return ask_upstream(upstream, request);
+                                 [&world](const Request& request) -> asio::awaitable<Response> {
+                                   co_return ask_upstream(world, request);
                                  });
   places.http = http.address();
   places.https = https.address();

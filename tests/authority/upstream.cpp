@@ -20,7 +20,7 @@ namespace {
 using nlohmann::json;
 using Response = Upstream::Response;
 
-constexpr int kYenForAnAnswer = 20;
+constexpr unsigned kYenForAnAnswer = 20;
 constexpr std::size_t kWithdrawalsMax = 1000;  // in one answer
 constexpr std::size_t kTextMax = 200;          // octets of a name of an institution or service
 constexpr std::array<std::string_view, 4> kItems{"name", "address", "birthdate", "sex"};
@@ -87,7 +87,7 @@ Response state(int status, const char* name) {
   return {status, {{"state", name}, {"billable_yen", 0}}};
 }
 
-json describe(const Consent& consent) {
+json consent_view(const Consent& consent) {
   const ConsentRequest& request = consent.request;
   json result{{"consent", consent.id},
               {"institution", request.institution},
@@ -122,9 +122,9 @@ std::uint64_t number_in(std::string_view query, std::string_view name, std::uint
 }
 
 // The items themselves, as the certificate has them. Items that were not asked for are absent.
-json raw_items(const FourItems& items, const json& wanted) {
+json raw_items(const FourItems& items, const std::vector<std::string>& wanted) {
   json result = json::object();
-  for (const json& item : wanted) {
+  for (const std::string& item : wanted) {
     if (item == "name") result["name"] = {{"text", items.name}, {"map", items.name_map}};
     if (item == "address") {
       result["address"] = {{"text", items.address}, {"map", items.address_map}};
@@ -151,20 +151,14 @@ std::optional<CertificateNumber> newest_good(const Person& person, const Registr
   return newest;
 }
 
-json describe(const CertificateNumber& number, const Registrar& registrar) {
-  const AuthorityDescription& authority = registrar.authority(number.authority);
-  return {{"issuer_key_hash", key_hash(authority, EVP_sha256())},
-          {"serial", hexadecimal(number.serial)},
-          {"medium", authority.medium == Medium::card ? "card" : "phone"}};
-}
-
 }  // namespace
 
 Upstream::Upstream(Country& country) : country_(country) {
   const Registrar& registrar = country_.registrar();
   for (std::size_t i = 0; i < registrar.authorities(); ++i) {
     by_key_hash_.emplace(key_hash(registrar.authority(i), EVP_sha1()), i);
-    by_key_hash_.emplace(key_hash(registrar.authority(i), EVP_sha256()), i);
+    key_hashes_.push_back(key_hash(registrar.authority(i), EVP_sha256()));
+    by_key_hash_.emplace(key_hashes_.back(), i);
   }
 }
 
@@ -180,9 +174,14 @@ Response Upstream::answer(std::string_view method, std::string_view target, cons
   };
   try {
     if (path == "/v1/four-information") {
-      return only("POST", [&] { return four_information(body); });
+      return only("POST", [&] { return once(path, body, [&] { return four_information(body); }); });
     }
-    if (path == "/v1/consents") return only("POST", [&] { return register_consent(body); });
+    if (path == "/v1/newer-certificate") {
+      return only("POST", [&] { return newer_certificate(body); });
+    }
+    if (path == "/v1/consents") {
+      return only("POST", [&] { return once(path, body, [&] { return register_consent(body); }); });
+    }
     if (path == "/v1/withdrawals") return only("GET", [&] { return withdrawals(query); });
     if (path.starts_with(kConsents)) {
       std::string_view id = path.substr(kConsents.size());
@@ -194,6 +193,20 @@ Response Upstream::answer(std::string_view method, std::string_view target, cons
     return {400, {{"error", "malformed_request"}, {"detail", fault.detail}}};
   }
   return {404, {{"error", "no_such_path"}, {"detail", "PROTOCOL.md has the paths"}}};
+}
+
+template <typename Act>
+Response Upstream::once(std::string_view path, const json& body, Act act) {
+  if (!body.is_object() || !body.contains("request_id")) return act();
+  const std::string id = text_field(body, "request_id");
+  const Answered::Digest digest = Answered::digest(path, body);
+  if (const Answered::Entry* const known = answered_.find(id)) {
+    if (known->request == digest) return {known->status, known->body};
+    return {409, {{"error", "request_id_conflict"}, {"detail", "it named another request"}}};
+  }
+  Response response = act();
+  answered_.remember(id, {digest, response.status, response.body});
+  return response;
 }
 
 Upstream::Named Upstream::named(const json& certificate) const {
@@ -233,19 +246,19 @@ Response Upstream::register_consent(const json& body) {
       request.received_at <= signer.issued->not_after;
   if (!was_good) return {403, {{"state", "certificate_not_valid"}}};
   request.person = signer.issued->person;
-  return {201, describe(country_.consents().add(std::move(request)))};
+  return {201, consent_view(country_.consents().add(std::move(request)))};
 }
 
 Response Upstream::consent(std::string_view id) const {
   const Consent* const found = country_.consents().find(id);
   if (found == nullptr) return {404, {{"state", "consent_missing"}}};
-  return {200, describe(*found)};
+  return {200, consent_view(*found)};
 }
 
 Response Upstream::withdraw(std::string_view id) {
   const Consent* const found = country_.consents().withdraw(id, country_.now(), "institution");
   if (found == nullptr) return {404, {{"state", "consent_missing"}}};
-  return {200, describe(*found)};
+  return {200, consent_view(*found)};
 }
 
 Response Upstream::withdrawals(std::string_view query) const {
@@ -267,48 +280,95 @@ Response Upstream::withdrawals(std::string_view query) const {
   return {200, {{"withdrawals", list}, {"next_after", last}}};
 }
 
-Response Upstream::four_information(const json& body) const {
+Upstream::Question Upstream::question(const json& body) const {
   const std::string id = text_field(body, "consent");
-  const json items = items_field(body);
-  const Named asked = named(field(body, "certificate", json::value_t::object));
-  if (asked.issued == nullptr) return state(404, "not_found");
-
+  Question question;
+  question.asked = named(field(body, "certificate", json::value_t::object));
+  const auto refuse = [&](int status, const char* name) {
+    question.refusal = state(status, name);
+    return question;
+  };
+  if (question.asked.issued == nullptr) return refuse(404, "not_found");
   const Consent* const consent = country_.consents().find(id);
-  if (consent == nullptr || consent->request.person != asked.issued->person) {
-    return state(403, "consent_missing");
+  if (consent == nullptr || consent->request.person != question.asked.issued->person) {
+    return refuse(403, "consent_missing");
   }
-  if (consent->withdrawal) return state(403, "consent_withdrawn");
-  if (country_.now() > consent->valid_until) return state(403, "consent_expired");
-  for (const json& item : items) {
-    const auto& agreed = consent->request.items;
-    if (std::find(agreed.begin(), agreed.end(), item) == agreed.end()) {
+  if (consent->withdrawal) return refuse(403, "consent_withdrawn");
+  if (country_.now() > consent->valid_until) return refuse(403, "consent_expired");
+  question.consent = consent;
+  return question;
+}
+
+Response Upstream::four_information(const json& body) {
+  const std::vector<std::string> items = items_field(body);
+  const Question asked = question(body);
+  if (asked.is_refused()) return asked.refusal;
+  const ConsentRequest& agreed = asked.consent->request;
+  for (const std::string& item : items) {
+    if (std::find(agreed.items.begin(), agreed.items.end(), item) == agreed.items.end()) {
       return state(403, "item_not_consented");
     }
   }
-  return latest(asked, items);
+  const Latest newest = latest(asked.asked);
+  if (newest.issued == nullptr) return newest.state;
+  ++provided_[agreed.institution];
+  const Person& person = country_.resident(newest.issued->person);
+  return {200,
+          {{"state", "provided"},
+           {"billable_yen", kYenForAnAnswer},
+           {"answered_at", rfc3339(country_.now())},
+           {"certificate", describe(newest.number)},
+           {"certificate_issued_at", rfc3339(newest.issued->issued_at)},
+           {"items", raw_items(person.record_at(newest.issued->issued_at).items, items)}}};
+}
+
+Response Upstream::newer_certificate(const json& body) const {
+  const Question asked = question(body);
+  if (asked.is_refused()) return asked.refusal;
+  const Latest newest = latest(asked.asked);
+  if (newest.issued == nullptr) return newest.state;
+  return {200,
+          {{"state", "newer_certificate"},
+           {"billable_yen", 0},
+           {"answered_at", rfc3339(country_.now())},
+           {"certificate", describe(newest.number)},
+           {"certificate_issued_at", rfc3339(newest.issued->issued_at)}}};
 }
 
 // While the certificate that the caller knows lasts, nothing can be newer than it. Once it has
 // lapsed, what counts is whether another good one was issued after it. An older good one (of the
 // other device) says the same as the lapsed one did: any change would have ended both.
-Response Upstream::latest(const Named& asked, const json& items) const {
+Upstream::Latest Upstream::latest(const Named& asked) const {
   const Instant now = country_.now();
   const IssuedCertificate& known = *asked.issued;
+  const Latest nothing_newer{{}, nullptr, state(200, "no_newer_information")};
   const bool lasts = known_at(known, now).condition != Condition::revoked && now <= known.not_after;
-  if (lasts) return state(200, "no_newer_information");
+  if (lasts) return nothing_newer;
   const Registrar& registrar = country_.registrar();
-  const Person& person = country_.resident(known.person);
-  const auto newest = newest_good(person, registrar, now);
-  if (!newest) return state(200, "awaiting_certificate");
+  const auto newest = newest_good(country_.resident(known.person), registrar, now);
+  if (!newest) return {{}, nullptr, state(200, "awaiting_certificate")};
   const IssuedCertificate& issued = *registrar.books(newest->authority).find(newest->serial);
-  if (issued.issued_at <= known.issued_at) return state(200, "no_newer_information");
-  return {200,
-          {{"state", "provided"},
-           {"billable_yen", kYenForAnAnswer},
-           {"answered_at", rfc3339(now)},
-           {"certificate", describe(*newest, registrar)},
-           {"certificate_issued_at", rfc3339(issued.issued_at)},
-           {"items", raw_items(person.record_at(issued.issued_at).items, items)}}};
+  if (issued.issued_at <= known.issued_at) return nothing_newer;
+  return {*newest, &issued, {}};
+}
+
+json Upstream::describe(const CertificateNumber& number) const {
+  const Medium medium = country_.registrar().authority(number.authority).medium;
+  return {{"issuer_key_hash", key_hashes_.at(number.authority)},
+          {"serial", hexadecimal(number.serial)},
+          {"medium", medium == Medium::card ? "card" : "phone"}};
+}
+
+json Upstream::billing() const {
+  std::uint64_t answers = 0;
+  json institutions = json::object();
+  for (const auto& [institution, count] : provided_) {
+    answers += count;
+    institutions[institution] = {{"answers", count}, {"yen", count * kYenForAnAnswer}};
+  }
+  return {{"answers", answers},
+          {"yen", answers * kYenForAnAnswer},
+          {"by_institution", std::move(institutions)}};
 }
 
 }  // namespace authority

@@ -13,6 +13,7 @@
 #include "authority/publisher.hpp"
 #include "authority/request_log.hpp"
 #include "authority/schedule.hpp"
+#include "authority/upstream.hpp"
 
 namespace authority {
 
@@ -20,14 +21,17 @@ struct WorldOptions {
   CountryOptions country;
   bool deltas = false;
   int base_age_days = 0;
+  Instant complete_interval = kSecondsPerDay;
 };
 
 struct World {
   explicit World(const WorldOptions& options)
-      : schedule{options.country.start, options.deltas, options.base_age_days},
+      : schedule{options.country.start, options.deltas, options.base_age_days,
+                 options.complete_interval},
         authorities(make_authorities(options.country.seed, options.country.start)),
         country(options.country, authorities),
-        publisher(authorities, country, schedule) {}
+        publisher(authorities, country, schedule),
+        upstream(country) {}
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
@@ -42,6 +46,7 @@ struct World {
   const std::vector<AuthorityDescription> authorities;
   Country country;
   Publisher publisher;
+  Upstream upstream;
   Faults faults;
   RequestLog requests;
 };

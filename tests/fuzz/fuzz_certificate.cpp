@@ -1,6 +1,8 @@
 // fuzz_certificate.cpp: parse_certificate against OpenSSL's d2i_X509.
 #include "fuzz_support.hpp"
 #include "libpki/crypto.hpp"
+#include "libpki/jpki_profile.hpp"
+#include "libpki/oid.hpp"
 #include "libpki/responder.hpp"
 #include "libpki/x509.hpp"
 
@@ -11,6 +13,8 @@ using pki::Certificate;
 using X509Pointer = std::unique_ptr<X509, fuzz::Deleter<X509_free>>;
 using ConstraintsPointer =
     std::unique_ptr<BASIC_CONSTRAINTS, fuzz::Deleter<BASIC_CONSTRAINTS_free>>;
+using PoliciesPointer =
+    std::unique_ptr<CERTIFICATEPOLICIES, fuzz::Deleter<CERTIFICATEPOLICIES_free>>;
 using PurposesPointer = std::unique_ptr<EXTENDED_KEY_USAGE, fuzz::Deleter<EXTENDED_KEY_USAGE_free>>;
 
 // OpenSSL's value of an extension; nullptr if it is absent, double or malformed for OpenSSL.
@@ -45,6 +49,23 @@ void check_purposes(const Certificate& ours, const X509* theirs) {
     signs_ocsp |= OBJ_obj2nid(sk_ASN1_OBJECT_value(purposes.get(), i)) == NID_OCSP_sign;
   }
   FUZZ_CHECK(ours.may_sign_ocsp == signs_ocsp);
+}
+
+void check_names(const Certificate& ours, const X509* theirs) {
+  FUZZ_CHECK(ours.subject_alt_name.empty() || has(theirs, NID_subject_alt_name));
+  const auto policies = extension<PoliciesPointer>(theirs, NID_certificate_policies);
+  if (!has(theirs, NID_certificate_policies)) FUZZ_CHECK(ours.policies().empty());
+  if (!policies) return;
+  const auto ids = ours.policies();
+  FUZZ_CHECK(ids.size() == static_cast<std::size_t>(sk_POLICYINFO_num(policies.get())));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const POLICYINFO* const one = sk_POLICYINFO_value(policies.get(), static_cast<int>(i));
+    const Bytes id(OBJ_get0_data(one->policyid), OBJ_length(one->policyid));
+    FUZZ_CHECK(pki::equal(ids[i], id));
+    const std::string dotted = pki::oid_to_string(id);
+    const auto again = pki::oid_from_string(dotted);
+    FUZZ_CHECK(!again || pki::equal(*again, id));
+  }
 }
 
 void check_key_ids(const Certificate& ours, const X509* theirs) {
@@ -97,6 +118,7 @@ void check_same(const Certificate& ours, const X509* theirs) {
   check_key_usage(ours, theirs);
   check_purposes(ours, theirs);
   check_key_ids(ours, theirs);
+  check_names(ours, theirs);
   check_criticality(ours, theirs);
 }
 
@@ -111,6 +133,8 @@ void use(const Certificate& certificate) {
   static_cast<void>(pki::check_responder(certificate, certificate, certificate.not_before,
                                          pki::TrustedResponder::no));
   static_cast<void>(pki::verify_issued_by(certificate, certificate));
+  const auto signing = pki::check_signing_certificate(certificate, {});
+  if (signing) FUZZ_CHECK(pki::read_four_information(certificate)->is_complete());
 }
 
 }  // namespace

@@ -417,4 +417,50 @@ save("fuzz_index_writer", "just_not_spread", mixture(0, (8, 0, 5119, 2, 1), (8, 
 save("fuzz_index_writer", "four_lists", mixture(11, (8, 0, 6000, 2, 1), (20, 1, 60, 1, 2)))
 save("fuzz_index_writer", "issued_serials", mixture(37, (8, 0, 6000, 2, 1), (20, 1, 60, 1, 2)))
 save("fuzz_index_writer", "one_serial", mixture(0, (3, 0, 5500, 0, 1)))
+
+# --- consent tokens: "header\npayload", which the target signs, or a token as it is ---
+
+HEADER = '{"alg":"ES256","typ":"consent+jwt","kid":"k"}'
+CLAIMS = ('{"iss":"https://api.example.jp","aud":"https://api.example.jp/v1/attributes","sub":"sub_x",'
+          '"client_id":"inst_x","jti":"tok_x","iat":1795230767,"nbf":1795230767,"exp":1822348800,"consent_id":"cns_x",'
+          '"consent_version":1,"scope":"attr:name attr:address",'
+          '"cnf":{"x5t#S256":"A9Zt0Ig1wco_EozOrNHzGslBYwlrIPRFroQoW8CDLXI"}}')
+tokens = {"contract": (HEADER, CLAIMS), "no_claims": (HEADER, "{}"), "two_lines": ("", ""),
+          "white_space": (HEADER.replace(":", " : "), CLAIMS.replace(",", ",\n\t\r ")),
+          "escapes": (HEADER, CLAIMS.replace("sub_x", '\\u00e9\\ud83d\\ude00\\"\\\\\\/\\b\\f\\n\\r\\t')),
+          "raw_text": (HEADER, CLAIMS.replace("sub_x", "確\U00020BB7")), "none": (HEADER.replace("ES256", "none"), CLAIMS),
+          "alg_twice": (HEADER.replace("{", '{"alg":"none",'), CLAIMS), "jwk": (HEADER.replace("{", '{"jwk":{},'), CLAIMS),
+          "other_type": (HEADER.replace("consent", "at"), CLAIMS), "other_key": (HEADER.replace('"k"', '"l"'), CLAIMS),
+          "fraction": (HEADER, CLAIMS.replace("1822348800", "1822348800.0")),
+          "exponent": (HEADER, CLAIMS.replace("1822348800", "1e9")),
+          "huge": (HEADER, CLAIMS.replace("1822348800", "99999999999999999999")),
+          "nul": (HEADER, CLAIMS.replace("sub_x", "\\u0000")), "lone": (HEADER, CLAIMS.replace("sub_x", "\\udc00")),
+          "extra": (HEADER, CLAIMS.replace("{", '{"email":"x",', 1)), "bom": (HEADER, "\ufeff" + CLAIMS),
+          "deep": (HEADER, '{"a":' * 60 + "1" + "}" * 60)}
+for name, (header, payload) in tokens.items():
+    save("fuzz_consent_token", name, header.encode() + b"\n" + payload.encode())
+url = lambda text: base64.urlsafe_b64encode(text.encode()).rstrip(b"=")
+save("fuzz_consent_token", "as_text", url(HEADER) + b"." + url(CLAIMS) + b"." + b"A" * 86)
+save("fuzz_consent_token", "four_parts", b"e30.e30.AAAA.AAAA")
+
+# --- the four items ---
+
+
+def item(number, text, tag=0x0C):
+    return tlv(0xA0, oid(f"1.2.392.200149.8.5.5.{number}"), tlv(0xA0, tlv(tag, text.encode())))
+
+
+person_items = [item(1, "確野　太郎"), item(4, "319800229"), item(3, "1"), item(5, "東京都千代田区"), item(2, "00000"),
+                item(6, "0000000")]
+for name, names in {
+        "whole": person_items, "name_alone": person_items[:1], "map_alone": [item(2, "0")],
+        "long_map": [item(1, "a"), item(2, "0110")], "twice": [item(3, "1"), item(3, "2")],
+        "unknown_day": [item(4, "319500700")], "no_such_day": [item(4, "319500230")],
+        "no_birthdate": [item(4, "619500230")], "supplementary": [item(1, "\U00020BB7\U000E0100")],
+        "printable": [item(1, "a", 0x13)], "empty_name": [item(1, "")], "line_break": [item(1, "a\nb")],
+        "other_names": [tlv(0x82, b"host"), tlv(0xA4, NAME), item(7, "x"), item(1, "a")],
+        "not_utf8": [tlv(0xA0, oid("1.2.392.200149.8.5.5.1"), tlv(0xA0, tlv(0x0C, b"\xed\xa0\x80")))],
+        "no_names": []}.items():
+    save("fuzz_four_information", name, seq(*names))
+save("fuzz_four_information", "empty", b"")
 PYTHON

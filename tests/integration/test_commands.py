@@ -11,7 +11,7 @@ from support.pki import DAY, HOUR, MINUTE, NOW, Authority
 from support.program import Installation, Issuer, said, tashika
 
 COMMANDS = ["ingest", "serve", "index info", "index verify", "index lookup", "index diff",
-            "inspect crl", "inspect ocsp", "inspect certificate"]
+            "inspect crl", "inspect ocsp", "inspect certificate", "inspect token"]
 
 
 def values(tree):

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from types import SimpleNamespace
 
 import pytest
-from support.database import DRIVER, TIMEOUT, Cluster, Driver
+from support.feed import DRIVER, TIMEOUT, Cluster, Driver
 from support.program import PROGRAM, wait_until
 
 INSTITUTIONS = 20

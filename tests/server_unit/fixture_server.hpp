@@ -39,7 +39,7 @@ class FixtureServer {
   // What to say at a path of the server, request by request; the last one for ever. Forgets what
   // was asked there before.
   void answer(std::string_view path, const std::vector<Json>& answers);
-  // What was asked there: {"headers": {…}, "connection": 1234}.
+  // What was asked there: {"headers": {…}, "connection": 1234}, and of a POST the "body".
   [[nodiscard]] std::vector<Json> requests(std::string_view path);
 
   // "https://127.0.0.1:1234/path"; `which` is http, server, wrong-host, expired, stranger or

@@ -1,16 +1,18 @@
-"""An HTTP and HTTPS server that misbehaves as it is told, for list_fetcher tests.
+"""An HTTP and HTTPS server that misbehaves as it is told, for tests of what asks others.
 
     fixture_server.py DIRECTORY        certificates are made there
 
 Prints one line of JSON: ports, and paths of certificates. Then reads commands, one a line, and answers each with a line:
 
     {"path": "/a", "answers": [{...}, {...}]}    what to say at /a, request by request; the last one for ever
-    {"requests": "/a"}                           what was asked there: [{"headers": {...}, "connection": 1234}, ...]
+    {"requests": "/a"}                           what was asked there: [{"headers": {...}, "connection": 1234}, ...]; a POST's
+                                                 also have "body"
 
 An answer is {"status": 200, "file": "/tmp/body", "headers": {...}} and, at will: "etag" and "last_modified", which make it a
 well-behaved server of conditional and range requests (RFC 9110 13 and 14); "ranges": false; "length", a Content-Length of
 one's own; "chunked"; "wait", seconds before the head; "cut", bytes after which the connection is reset; "hold", bytes after
-which nothing comes any more; "drip", [bytes, seconds] a piece; "raw", a text instead of all HTTP. Ends with its input.
+which nothing comes any more; "drip", [bytes, seconds] a piece; "raw", a text instead of all HTTP; "hang_up", end the
+connection after the answer without having said so. Ends with its input.
 """
 import datetime
 import ipaddress
@@ -42,9 +44,14 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def do_GET(self):
+    def do_POST(self):
+        self.do_GET(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+
+    def do_GET(self, asked=None):
         with lock:
             said = {"headers": {k.lower(): v for k, v in self.headers.items()}, "connection": self.client_address[1]}
+            if asked is not None:
+                said["body"] = asked
             requests.setdefault(self.path, []).append(said)
             script = answers.get(self.path) or [{"status": 404}]
             answer = script.pop(0) if len(script) > 1 else script[0]
@@ -79,6 +86,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", answer.get("length", len(body)))
         self.end_headers()
         self.send(answer, body)
+        if answer.get("hang_up"):
+            self.close_connection = True
 
     def is_unchanged(self, answer):
         asked = self.headers.get("If-None-Match")

@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kSkew{300};
 
 std::string fault(const Served& served, pki::Time now) {
   const server::IssuerSet& set = served.issuers();
-  return server::fault_of(set.issuers[0], set.responders[0], served.snapshot().issuers[0], now,
+  return server::fault_of(set.issuers[0], &set.responders[0], served.snapshot().issuers[0], now,
                           kSkew);
 }
 
@@ -24,7 +24,7 @@ std::string metric(const Served& served, const std::string& name, pki::Time now,
                    const server::IngestRecord& record = {}) {
   const server::IssuerSet& set = served.issuers();
   server::MetricsText text;
-  server::describe_issuer(text, set.issuers[0], set.responders[0], served.snapshot().issuers[0],
+  server::describe_issuer(text, set.issuers[0], &set.responders[0], served.snapshot().issuers[0],
                           record, now);
   const std::string all = text.text();
   const std::string line = name + "{issuer=\"p256\"} ";

@@ -1,5 +1,6 @@
 #include "libpki/bytes.hpp"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -86,5 +87,58 @@ TEST_CASE("bytes: base64 agrees with OpenSSL on random data", "[bytes]") {
     REQUIRE(pki::decode_base64(expected, back));
     back.erase(back.begin());
     REQUIRE(back == data);
+  }
+}
+
+// RFC 7515 appendix C.
+TEST_CASE("bytes: base64url without padding, as JOSE has it", "[bytes]") {
+  const Octets octets{3, 236, 255, 224, 193};
+  CHECK(pki::to_base64url(octets) == "A-z_4ME");
+  CHECK(pki::to_base64url({}).empty());
+  CHECK(pki::to_base64url(Octets{0xFF}) == "_w");
+  Octets out;
+  REQUIRE(pki::decode_base64url("A-z_4ME", out));
+  CHECK(out == octets);
+  CHECK(refusal(pki::decode_base64url("_w==", out)) == "bad_base64@2 base64url");
+  CHECK(refusal(pki::decode_base64url("/w", out)) == "bad_base64@0 base64url");
+  CHECK(refusal(pki::decode_base64url("A+z_", out)) == "bad_base64@1 base64url");
+  CHECK(refusal(pki::decode_base64url("_x", out)) == "bad_base64@1 base64");  // bits left over
+  CHECK(refusal(pki::decode_base64url("_w\n", out)) == "bad_base64@2 base64");
+}
+
+TEST_CASE("bytes: equality in constant time is equality", "[bytes]") {
+  const Octets a{1, 2, 3};
+  CHECK(pki::equal_in_constant_time(a, Octets{1, 2, 3}));
+  CHECK(pki::equal_in_constant_time({}, {}));
+  for (const Octets& b : {Octets{1, 2, 2}, Octets{0, 2, 3}, Octets{1, 2}, Octets{1, 2, 3, 0}}) {
+    CHECK_FALSE(pki::equal_in_constant_time(a, b));
+  }
+}
+
+// Every code point by OpenSSL's encoder, and the octets around it that are none.
+TEST_CASE("bytes: UTF-8 is counted as OpenSSL writes it", "[bytes]") {
+  std::size_t wrong = 0;
+  for (unsigned long point = 0; point <= 0x110000; ++point) {
+    std::array<unsigned char, 6> octets{};
+    // OpenSSL's own range ends where RFC 3629's does, but its surrogates must be left out here.
+    const int size = UTF8_putc(octets.data(), octets.size(), point);
+    const std::string_view text(reinterpret_cast<const char*>(octets.data()),
+                                size > 0 ? static_cast<std::size_t>(size) : 0);
+    const bool is_scalar = point <= 0x10FFFF && (point < 0xD800 || point > 0xDFFF);
+    const auto count = pki::count_code_points(text);
+    const bool is_right = is_scalar ? count == 1U : (size <= 0 || !count);
+    wrong += is_right ? 0 : 1;
+    if (is_scalar && size > 1) {
+      wrong += pki::count_code_points(text.substr(0, text.size() - 1)) ? 1U : 0U;
+      wrong += pki::count_code_points(text.substr(1)) ? 1U : 0U;
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(pki::count_code_points("") == 0U);
+  CHECK(pki::count_code_points("a確𠮷\xF3\xA0\x84\x80") == 4U);
+  for (const std::string text :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE", "a\xE7\xA2\xBA\xE7"}) {
+    CHECK_FALSE(pki::count_code_points(text));
   }
 }

@@ -207,3 +207,50 @@ TEST_CASE("crypto: names in the order of RFC 2253", "[crypto]") {
   CHECK(pki::name_to_string(null()) == "(unreadable name)");
   CHECK(pki::crypto_library_version().starts_with("OpenSSL 3"));
 }
+
+TEST_CASE("crypto: a new P-256 key is written, read back, and signs", "[crypto]") {
+  Signer first = Signer::generate_p256();
+  CHECK_FALSE(first.matches(Signer::generate_p256().public_key()));
+  const std::string pem = first.to_pem();
+  CHECK(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+  auto again = Signer::from_pem(pem);
+  REQUIRE(again);
+  const PublicKey key = first.public_key();
+  CHECK(key.kind() == KeyKind::ec_p256);
+  CHECK(again->matches(key));
+  const Octets data = text("abc");
+  const auto signature = again->sign(data);
+  REQUIRE(signature);
+  CHECK(pki::verify_signature(again->algorithm(), key, data, *signature));
+}
+
+// More keys than contexts are kept, in turns, right and wrong: none may answer for another.
+TEST_CASE("crypto: contexts that are kept belong to their key and algorithm", "[crypto]") {
+  std::vector<Signer> signers;
+  std::vector<PublicKey> keys;
+  for (int i = 0; i < 6; ++i) {
+    signers.push_back(Signer::generate_p256());
+    keys.push_back(signers.back().public_key());
+  }
+  const pki::SignatureAlgorithm sha384{SignatureScheme::ecdsa, DigestAlgorithm::sha384};
+  for (int round = 0; round < 4; ++round) {
+    const Octets data(static_cast<std::size_t>(round), 7);
+    for (std::size_t i = 0; i < signers.size(); ++i) {
+      const Octets signature = pki::to_vector(*signers[i].sign(data));
+      const auto algorithm = signers[i].algorithm();
+      const PublicKey& other = keys[(i + 1) % keys.size()];
+      CHECK(pki::verify_signature(algorithm, keys[i], data, signature));
+      CHECK_FALSE(pki::verify_signature(algorithm, other, data, signature));
+      CHECK_FALSE(pki::verify_signature(sha384, keys[i], data, signature));
+      CHECK(pki::verify_signature(algorithm, keys[i], data, signature));
+    }
+  }
+}
+
+TEST_CASE("crypto: points of EC keys only", "[crypto]") {
+  CHECK(public_key("ca_p256.key").ec_point().size() == 65);
+  CHECK(public_key("ca_p384.key").ec_point().size() == 97);
+  CHECK(public_key("ca_p521.key").ec_point().size() == 133);
+  CHECK(public_key("ca_rsa.key").ec_point().empty());
+  CHECK(public_key("ca_ed25519.key").ec_point().empty());
+}

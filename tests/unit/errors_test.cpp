@@ -7,12 +7,17 @@
 #include <regex>
 #include <set>
 
+#include "libpki/cms.hpp"
+#include "libpki/consent_token.hpp"
 #include "libpki/generation.hpp"
+#include "libpki/jpki_profile.hpp"
 #include "libpki/ocsp_request.hpp"
 #include "libpki/responder.hpp"
+#include "libpki/strict_json.hpp"
 #include "tests/support/crl_builder.hpp"
 #include "tests/support/fixtures.hpp"
 #include "tests/support/index_builder.hpp"
+#include "tests/support/jose.hpp"
 
 using namespace test;
 using pki::Errc;
@@ -94,6 +99,43 @@ constexpr std::size_t kFenceAt = 448;
 std::string base64(std::string_view text) {
   Octets out;
   return code(pki::decode_base64(text, out));
+}
+
+std::string json(std::string_view text) {
+  return code(pki::read_json_object(text));
+}
+constexpr auto kHeader = R"({"alg":"ES256","typ":"consent+jwt","kid":"k"})";
+constexpr auto kClaims =
+    R"({"iss":"i","aud":"a","sub":"s","client_id":"c","jti":"t","iat":5,"nbf":5,"exp":9,)"
+    R"("consent_id":"n","consent_version":1,"scope":"s",)"
+    R"("cnf":{"x5t#S256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}})";
+// Asked by institution c with the certificate of thumbprint zero, at second 5.
+std::string token(std::string_view text,
+                  const std::function<void(pki::ConsentTokenExpectation&)>& spoil = {}) {
+  const pki::PublicKey key = pki::Signer::from_pem(data_text("ca_p256.key"))->public_key();
+  pki::ConsentTokenExpectation expected{"i", "a", "c", {}, pki::Time{std::chrono::seconds{5}}};
+  if (spoil) spoil(expected);
+  const auto find = [&](std::string_view id) { return id == "k" ? &key : nullptr; };
+  return code(pki::verify_consent_token(text, find, expected));
+}
+std::string signed_token(std::string_view header, std::string_view claims,
+                         const std::function<void(pki::ConsentTokenExpectation&)>& spoil = {}) {
+  return token(jws(load_key("ca_p256.key").get(), header, claims), spoil);
+}
+std::string items(std::initializer_list<std::pair<int, std::string>> items) {
+  Octets names;
+  for (const auto& [number, characters] : items) {
+    const Octets type = oid("1.2.392.200149.8.5.5." + std::to_string(number));
+    names = concat({names, tlv(0xA0, {type, tlv(0xA0, {tlv(0x0C, text(characters))})})});
+  }
+  return code(pki::read_four_information(tlv(0x30, names)));
+}
+std::string person(std::string_view file) {
+  const Octets octets = data_file(file);
+  return code(pki::check_signing_certificate(*pki::parse_certificate(octets), {}));
+}
+std::string cms(std::string_view file, std::string_view document = "cms_document.json") {
+  return code(pki::verify_detached_cms(data_file(file), data_file(document)));
 }
 
 struct Row {
@@ -208,6 +250,57 @@ const std::vector<Row> kRows = {
        const BuiltIndex alone = build_index({});
        return code(pki::Generation::join(alone.open(), alone.open()));
      }},
+    // text and JSON
+    {Errc::bad_text, [] { return json("{\"a\":\"\xFF\"}"); }},
+    {Errc::bad_json, [] { return json("[]"); }},
+    {Errc::json_number, [] { return json("{\"a\":1.0}"); }},
+    {Errc::duplicate_member, [] { return json("{\"a\":1,\"a\":1}"); }},
+    // consent tokens
+    {Errc::token_too_long, [] { return token(std::string(4097, 'A')); }},
+    {Errc::token_parts, [] { return token("e30.e30"); }},
+    {Errc::token_header, [] { return signed_token("{}", kClaims); }},
+    {Errc::token_algorithm,
+     [] { return signed_token(R"({"alg":"none","typ":"consent+jwt","kid":"k"})", kClaims); }},
+    {Errc::token_unknown_key,
+     [] { return signed_token(R"({"alg":"ES256","typ":"consent+jwt","kid":"l"})", kClaims); }},
+    {Errc::signature_form, [] { return token(base64url(kHeader) + ".e30.AAAA"); }},
+    {Errc::token_type,
+     [] { return signed_token(R"({"alg":"ES256","typ":"at+jwt","kid":"k"})", kClaims); }},
+    {Errc::token_claims, [] { return signed_token(kHeader, "{}"); }},
+    {Errc::token_issuer,
+     [] { return signed_token(kHeader, kClaims, [](auto& e) { e.issuer = "j"; }); }},
+    {Errc::token_audience,
+     [] { return signed_token(kHeader, kClaims, [](auto& e) { e.audience = "b"; }); }},
+    {Errc::token_client,
+     [] { return signed_token(kHeader, kClaims, [](auto& e) { e.client_id = "d"; }); }},
+    {Errc::token_certificate,
+     [] {
+       return signed_token(kHeader, kClaims, [](auto& e) { e.certificate_thumbprint[31] = 1; });
+     }},
+    // certificates of persons
+    {Errc::certificate_kind, [] { return person("person_no_sex.der"); }},
+    {Errc::certificate_policy, [] { return person("person_other_policy.der"); }},
+    {Errc::duplicate_item,
+     [] {
+       return items({{3, "1"}, {3, "2"}});
+     }},
+    {Errc::bad_item,
+     [] {
+       return items({{3, "4"}});
+     }},
+    {Errc::item_too_long,
+     [] {
+       return items({{1, std::string(201, 'a')}});
+     }},
+    // signed documents
+    {Errc::too_large,
+     [] { return code(pki::verify_detached_cms(Octets(pki::kCmsBytesMax + 1), {})); }},
+    {Errc::cms_syntax, [] { return cms("cms_digested.der"); }},
+    {Errc::cms_not_detached, [] { return cms("cms_attached.der"); }},
+    {Errc::cms_signers, [] { return cms("cms_two_signers.der"); }},
+    {Errc::cms_certificate, [] { return cms("cms_no_certificate.der"); }},
+    {Errc::cms_attributes, [] { return cms("cms_no_attributes.der"); }},
+    {Errc::document_mismatch, [] { return cms("cms_p256.der", "ca_p256.pem"); }},
 };
 
 // The enumerators as error.hpp has them, in order.

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "libpki/oid.hpp"
 #include "libpki/serial.hpp"
 #include "tests/support/fixtures.hpp"
 #include "tests/support/openssl.hpp"
@@ -229,4 +230,37 @@ TEST_CASE("x509: every truncation of a certificate is refused", "[x509]") {
   for (std::size_t size = 0; size < der.size(); ++size) {
     REQUIRE(code(parse_certificate(pki::Bytes(der).first(size))) == "truncated");
   }
+}
+
+TEST_CASE("x509: policies and subjectAltName are views, as they stand", "[x509]") {
+  const Octets der = data_file("person_odd.der");
+  const auto certificate = parse_certificate(der);
+  REQUIRE(refusal(certificate) == "accepted");
+  std::vector<std::string> policies;
+  for (const pki::Bytes id : certificate->policies()) policies.push_back(pki::oid_to_string(id));
+  CHECK(policies == std::vector<std::string>{"1.2.392.200149.8.5.1.1.20", "2.5.29.32.0"});
+  CHECK(certificate->subject_alt_name.data() > der.data());
+  CHECK(certificate->subject_alt_name[0] == 0x30);
+
+  const Octets plain = Parts{}.build();
+  CHECK(parse_certificate(plain)->policies().empty());
+  CHECK(parse_certificate(plain)->subject_alt_name.empty());
+}
+
+TEST_CASE("x509: policies of another form are refused", "[x509]") {
+  const auto policies = [](const Octets& value) {
+    return code_of(Parts{}.with({extension("2.5.29.32", value)}));
+  };
+  CHECK(policies(sequence({sequence({oid("1.2.3")})})) == "accepted");
+  CHECK(policies(sequence({sequence({oid("1.2.3"), sequence({null()})})})) == "accepted");
+  CHECK(policies(sequence({})) == "empty_sequence");
+  CHECK(policies(sequence({sequence({})})) == "truncated");
+  CHECK(policies(sequence({oid("1.2.3")})) == "bad_tag");
+  CHECK(policies(sequence({sequence({tlv(0x06, hex("80"))})})) == "bad_oid");
+  CHECK(policies(sequence({sequence({oid("1.2.3"), null()})})) == "trailing_data");
+  CHECK(policies(concat({sequence({sequence({oid("1.2.3")})}), null()})) == "trailing_data");
+  const Octets one = extension("2.5.29.32", sequence({sequence({oid("1.2.3")})}));
+  CHECK(code_of(Parts{}.with({one, one})) == "duplicate_extension");
+  const Octets name = extension("2.5.29.17", sequence({tlv(0x82, text("a"))}));
+  CHECK(code_of(Parts{}.with({name, name})) == "duplicate_extension");
 }

@@ -1,0 +1,66 @@
+// api_handler.hpp: the institutions' API over HTTP: who calls, which route, what every answer has
+// in common. It must not know any resource.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <string>
+
+#include "server/api/api_stats.hpp"
+#include "server/api/caller_cache.hpp"
+#include "server/api/rate_limiter.hpp"
+#include "server/api/router.hpp"
+#include "server/http_connection.hpp"
+#include "server/platform_config.hpp"
+
+namespace server {
+
+// What the handlers of all workers share. All of it may be used by any thread.
+struct ApiCommon {
+  const ApiConfig& config;
+  const Router& router;
+  CallerCache& callers;
+  RateLimiter& limiter;
+  ApiStats& stats;
+  std::function<pki::Time()> clock;
+};
+
+// One a worker. A request becomes a coroutine on the connection's executor:
+//   token in the address? → route → caller, by the certificate of this connection and nothing else
+//   → rate limit → role → query, key, body → the route's own coroutine → the answer.
+class ApiHandler final : public HttpHandler {
+ public:
+  ApiHandler(const ApiCommon& common, unsigned worker) : common_(common), worker_(worker) {}
+
+  void handle(const HttpRequest& request, HttpConnection& connection) override;
+  [[nodiscard]] HttpRefusal refused(unsigned status) override;
+  [[nodiscard]] std::optional<std::uint32_t> body_bytes_max(Method method,
+                                                            std::string_view target) override;
+
+ private:
+  // One request on its way, and what its answer will have.
+  struct Exchange {
+    std::chrono::steady_clock::time_point started;
+    std::string request_id;
+    std::optional<std::size_t> route;
+    std::string allow;
+    std::optional<RateLimiter::Verdict> limit;
+    std::string institution_id;
+  };
+  boost::asio::awaitable<void> serve(const HttpRequest& request,
+                                     std::shared_ptr<HttpConnection> connection);
+  boost::asio::awaitable<ApiResponse> answer(const HttpRequest& request, HttpConnection& connection,
+                                             Exchange& exchange);
+  void charge(Exchange& exchange, const std::string& party) const;
+  [[nodiscard]] ApiResponse render(const Problem& problem, const Exchange& exchange) const;
+  [[nodiscard]] ApiResponse render_current_exception(const Exchange& exchange) const;
+  void respond(const HttpRequest& request, HttpConnection& connection, const Exchange& exchange,
+               ApiResponse response) const;
+  [[nodiscard]] std::string headers(const HttpRequest& request, const Exchange& exchange,
+                                    const ApiResponse& response) const;
+
+  const ApiCommon& common_;
+  const unsigned worker_;
+};
+
+}  // namespace server

@@ -1,0 +1,138 @@
+#include "server/platform/attribute_service.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "server/log.hpp"
+#include "server/platform/claims.hpp"
+#include "server/platform/problem.hpp"
+#include "server/store/watching.hpp"
+
+namespace server {
+namespace {
+
+// How long the paid answer waits for our lists to catch up with detection.
+constexpr int kBehindAttempts = 10;
+constexpr std::chrono::milliseconds kBehindPause{100};
+
+Problem unavailable(const AuthorityUnavailable& trouble) {
+  Problem problem(ProblemKind::authority_unavailable);
+  problem.retry_after(std::max(std::chrono::seconds{1},
+                               std::chrono::ceil<std::chrono::seconds>(trouble.retry_after())));
+  return problem;
+}
+
+}  // namespace
+
+boost::asio::awaitable<Answer> AttributeService::query(AttributeQuery query) {
+  co_return co_await run(std::move(query), nullptr);
+}
+
+boost::asio::awaitable<Answer> AttributeService::match(AttributeQuery query, Compare compare) {
+  if (!parts_.consent.match) throw Problem(ProblemKind::match_not_enabled);
+  co_return co_await run(std::move(query), &compare);
+}
+
+boost::asio::awaitable<Answer> AttributeService::run(AttributeQuery query, const Compare* compare) {
+  const auto keys = co_await tokens_.keys();
+  const auto claims = tokens_.verify_token(*keys, query.token, query.asker.institution_id,
+                                           query.asker.thumbprint, query.now);
+  const Begun begun = co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection, query.asker.institution_id);
+    Begun out = begin(session, query, claims, compare != nullptr ? "match" : "query");
+    session.commit();
+    return out;
+  });
+  if (begun.answer) co_return *begun.answer;
+
+  std::optional<InformationAnswer> reply;
+  std::optional<Problem> trouble;
+  try {
+    reply = co_await parts_.information().ask(begun.question);
+  } catch (const AuthorityUnavailable& error) {
+    trouble = unavailable(error);
+  }
+  if (trouble) {
+    co_await put_off(query);
+    throw Problem(*trouble);
+  }
+  Ended ended = co_await end_patiently(query, begun, *reply);
+  if (ended.problem) throw Problem(*ended.problem);
+  const auto* provided = std::get_if<ProvidedInformation>(&*reply);
+  if (provided == nullptr) co_return std::move(ended.answer);
+
+  if (compare != nullptr) {
+    ended.answer.body["results"] = (*compare)(provided->items);
+  } else {
+    ended.answer.body["verified_claims"] =
+        verified_claims(*provided, {parts_.base_url, begun.disclosure.disclosure_id});
+  }
+  ended.answer.body["not_provided"] = nlohmann::ordered_json::array();
+  for (const std::string& attribute : begun.not_provided) {
+    ended.answer.body["not_provided"].push_back(
+        {{"attribute", attribute}, {"reason", "not_consented"}});
+  }
+  for (const InformationItem item : missing_items(provided->items, begun.question.items)) {
+    ended.answer.body["not_provided"].push_back(
+        {{"attribute", kAttributes[static_cast<std::size_t>(item)].attribute},
+         {"reason", "not_available"}});
+  }
+  say_delivered(query, co_await boost::asio::this_coro::executor);
+  co_return std::move(ended.answer);
+}
+
+// Transaction 2, again and again while our lists are behind those that detection works with. The
+// answer is paid for: in the end it is given without following the newer certificate, and whoever
+// asks next finds it.
+boost::asio::awaitable<AttributeService::Ended> AttributeService::end_patiently(
+    const AttributeQuery& query, const Begun& begun, const InformationAnswer& reply) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  for (int attempt = 0;; ++attempt) {
+    const Follow follow = attempt < kBehindAttempts ? Follow::yes : Follow::no;
+    try {
+      const pki::Time now = parts_.clock();
+      co_return co_await parts_.database.run([&](Connection& connection) {
+        Session session(connection, query.asker.institution_id);
+        Ended out = end(session, query, begun, reply, follow, now);
+        session.commit();
+        return out;
+      });
+    } catch (const IssuerBehind&) {
+      if (follow == Follow::no) throw;
+    }
+    timer.expires_after(kBehindPause);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+  }
+}
+
+// The authority did not answer, and may have heard the question: the same key goes on with it, at
+// once.
+boost::asio::awaitable<void> AttributeService::put_off(const AttributeQuery& query) {
+  co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection, query.asker.institution_id);
+    put_off_idempotency(session, query.idempotent,
+                        query.now - kRequestAbandoned - std::chrono::seconds{1});
+    session.commit();
+  });
+}
+
+// Beside the answer that is being written. If the server dies before, the same key asks again, and
+// the authority bills nothing.
+void AttributeService::say_delivered(const AttributeQuery& query,
+                                     boost::asio::any_io_executor executor) const {
+  if (query.idempotent.key.empty()) return;
+  boost::asio::co_spawn(executor,
+                        parts_.database.run([institution_id = query.asker.institution_id,
+                                             key = query.idempotent.key](Connection& connection) {
+                          Session session(connection, institution_id);
+                          mark_delivered(session, key);
+                          session.commit();
+                        }),
+                        [](const std::exception_ptr& error) {
+                          if (error) log(Level::warning, "delivery_not_marked");
+                        });
+}
+
+}  // namespace server

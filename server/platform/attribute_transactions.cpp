@@ -1,0 +1,332 @@
+// The two transactions of a query (attribute_service.hpp).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "libpki/japan_time.hpp"
+#include "server/log.hpp"
+#include "server/platform/attribute_service.hpp"
+#include "server/platform/problem.hpp"
+#include "server/store/ids.hpp"
+#include "server/store/watching.hpp"
+
+namespace server {
+namespace {
+
+bool holds(const std::vector<std::string>& all, std::string_view one) {
+  return std::ranges::find(all, one) != all.end();
+}
+
+bool holds_word(std::string_view words, std::string_view one) {
+  for (std::size_t at = 0; at <= words.size();) {
+    const std::size_t end = std::min(words.find(' ', at), words.size());
+    if (words.substr(at, end - at) == one) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+std::string day_of(pki::Time now) {
+  const std::chrono::year_month_day date = pki::japanese_date(now);
+  return fmt::format("{:04}-{:02}-{:02}", int{date.year()}, unsigned{date.month()},
+                     unsigned{date.day()});
+}
+
+nlohmann::ordered_json base_of(const Disclosure& disclosure) {
+  return {{"disclosure_id", disclosure.disclosure_id},
+          {"outcome", disclosure.outcome},
+          {"consent_id", disclosure.consent_id},
+          {"sub", disclosure.subject_id},
+          {"billable", disclosure.billable}};
+}
+
+AuditEntry audit_of(const Disclosure& disclosure, const std::string& actor,
+                    const std::string& verb) {
+  const nlohmann::ordered_json detail = {{"consent", disclosure.consent_id},
+                                         {"kind", disclosure.kind},
+                                         {"attributes", disclosure.attributes},
+                                         {"outcome", disclosure.outcome},
+                                         {"yen", disclosure.yen}};
+  return {actor, verb, disclosure.disclosure_id, detail.dump()};
+}
+
+// The authority's word on a consent that we took for active.
+void end_by_authority(Session& session, Consent& consent, AuthorityRefusal refusal, pki::Time now) {
+  const bool has_expired = refusal == AuthorityRefusal::consent_expired;
+  end_locked_consent(session, consent,
+                     {has_expired ? ConsentStatus::expired : ConsentStatus::withdrawn,
+                      {has_expired ? "authority" : "subject",
+                       has_expired ? "validity_ended" : "withdrawn_by_subject_at_authority", now},
+                      ConsentEnding::Relay::no},
+                     now);
+}
+
+}  // namespace
+
+// The database's part of the token, and the consent. The row stays shared until the commit: a
+// withdrawal waits for that, or is seen here.
+Consent AttributeService::check_consent(Session& session, const pki::ConsentTokenClaims& claims,
+                                        pki::Time now) const {
+  auto consent = find_consent(session, session.institution_id(), claims.consent_id, RowLock::share);
+  const auto token = find_token(session, claims.token_id);
+  if (!consent || !token || token->consent_id != claims.consent_id ||
+      consent->subject_id != claims.subject) {
+    throw Problem(ProblemKind::token_invalid);
+  }
+  // Its tokens are revoked, too; but this tells the institution what to do.
+  require_active(*consent);
+  if (token->is_revoked || static_cast<std::int64_t>(claims.consent_version) < consent->version) {
+    throw Problem(ProblemKind::token_invalid);
+  }
+  if (now > consent->valid_until) throw Problem(ProblemKind::consent_expired);
+  if (now < consent->valid_from) throw Problem(ProblemKind::consent_not_yet_valid);
+  return std::move(*consent);
+}
+
+AttributeService::Begun AttributeService::begin(Session& session, const AttributeQuery& query,
+                                                const pki::ConsentTokenClaims& claims,
+                                                const std::string& kind) const {
+  const Consent consent = check_consent(session, claims, query.now);
+  Begun out;
+  Disclosure& disclosure = out.disclosure;
+  for (const AttributeName& one : kAttributes) {
+    if (!holds(query.attributes, one.attribute)) continue;
+    if (holds(consent.scopes, one.scope) && holds_word(claims.scope, one.scope)) {
+      disclosure.attributes.emplace_back(one.attribute);
+      out.question.items.push_back(one.item);
+    } else {
+      out.not_provided.emplace_back(one.attribute);
+    }
+  }
+  if (disclosure.attributes.empty()) throw Problem(ProblemKind::scope_not_granted);
+  const auto subject = find_subject(session, consent.institution_id, consent.subject_id);
+  if (!subject) throw std::runtime_error("a consent has no subject");
+
+  disclosure.disclosure_id = make_id(kDisclosureId);
+  const auto claim =
+      claim_or_refuse(session, query.idempotent, disclosure.disclosure_id, query.now);
+  disclosure.disclosure_id = claim.object_id;
+  if (claim.state == IdempotencyClaim::State::done) {
+    if (!claim.response_sealed.empty()) {
+      out.answer = kept_answer(session, parts_.keys, query.idempotent, claim);
+      return out;
+    }
+    if (claim.is_delivered) throw Problem(ProblemKind::already_delivered, claim.object_id);
+    out.is_repeat = true;
+  }
+  disclosure.consent_id = consent.consent_id;
+  disclosure.subject_id = consent.subject_id;
+  disclosure.subject_version = subject->version;
+  disclosure.kind = kind;
+  disclosure.purpose = query.purpose;
+  disclosure.thumbprint = query.asker.thumbprint;
+  disclosure.started_at = query.now;
+  if (kind == "match" && claim.state == IdempotencyClaim::State::fresh &&
+      count_matches(session, consent.consent_id, subject->version) >= kMatchesMax) {
+    throw Problem(ProblemKind::match_budget_exhausted);
+  }
+  if (claim.state == IdempotencyClaim::State::fresh) {
+    insert_disclosure(session, disclosure);
+  } else if (claim.state == IdempotencyClaim::State::taken_over) {
+    reopen_disclosure(session, disclosure.disclosure_id);
+  }
+  // All of it was given, and nothing lapsed since: the authority would say the same.
+  const bool is_at_rest = subject->state == "unchanged" || subject->state == "delivered";
+  const bool has_all =
+      consent.known_certificate == subject->watched_certificate ||
+      (consent.newer_certificate == subject->watched_certificate &&
+       std::ranges::all_of(disclosure.attributes, [&](const std::string& attribute) {
+         return holds(consent.newer_items, attribute);
+       }));
+  if (kind == "query" && !out.is_repeat && is_at_rest && has_all &&
+      query.ask == AttributeQuery::Ask::if_needed) {
+    out.answer = answer_unasked(session, query, disclosure, out.not_provided);
+    return out;
+  }
+  const auto named =
+      find_certificate_name(session, consent.institution_id, consent.known_certificate);
+  if (!named) throw std::runtime_error("a consent's certificate is not there");
+  out.question.request_id = disclosure.disclosure_id;
+  out.question.authority_consent_id = consent.authority_consent.value();
+  out.question.certificate.issuer_key_hash = named->issuer_key_hash;
+  out.question.certificate.serial =
+      Redacted(parts_.keys.open_for(session, consent.institution_id,
+                                    serial_place(consent.known_certificate), named->serial_sealed));
+  return out;
+}
+
+Answer AttributeService::answer_unasked(Session& session, const AttributeQuery& query,
+                                        Disclosure& disclosure,
+                                        const std::vector<std::string>& not_provided) const {
+  disclosure.state = "completed";
+  disclosure.outcome = "no_newer_information";
+  disclosure.ended_at = query.now;
+  finish_disclosure(session, disclosure);
+  Answer answer{200, base_of(disclosure)};
+  answer.body["not_provided"] = nlohmann::ordered_json::array();
+  for (const std::string& attribute : not_provided) {
+    answer.body["not_provided"].push_back({{"attribute", attribute}, {"reason", "not_consented"}});
+  }
+  keep_answer(session, parts_.keys, query.idempotent, answer);
+  add_usage(session, {day_of(query.now), disclosure.outcome, query.purpose, 1, 0});
+  append_audit(session, query.now,
+               audit_of(disclosure, query.asker.actor(), "disclosure.completed"));
+  return answer;
+}
+
+AttributeService::Ended AttributeService::end(Session& session, const AttributeQuery& query,
+                                              const Begun& begun, const InformationAnswer& reply,
+                                              Follow follow, pki::Time now) const {
+  const auto* provided = std::get_if<ProvidedInformation>(&reply);
+  const auto* refusal = std::get_if<AuthorityRefusal>(&reply);
+  Disclosure disclosure = begun.disclosure;
+  disclosure.ended_at = now;
+  // The issuer's lock goes before all others (server/store/watching.hpp).
+  const bool follows = provided != nullptr && disclosure.kind == "query" && !begun.is_repeat &&
+                       follow == Follow::yes;
+  if (follows) (void)lock_issuer(session, provided->newer.certificate.issuer_key_hash);
+  auto locked = lock_consent(session, session.institution_id(), disclosure.consent_id);
+  if (!locked) throw std::runtime_error("a consent that was asked about is not there");
+  Consent& consent = locked->consent;
+  const auto close = [&](const char* state, Problem problem) {
+    disclosure.state = state;
+    if (!begun.is_repeat) {
+      finish_disclosure(session, disclosure);
+      release_idempotency(session, query.idempotent);
+    }
+    append_audit(session, now,
+                 audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state)));
+    return Ended{{}, std::move(problem)};
+  };
+  try {
+    if (refusal && (*refusal == AuthorityRefusal::consent_withdrawn ||
+                    *refusal == AuthorityRefusal::consent_expired)) {
+      end_by_authority(session, consent, *refusal, now);
+    }
+    require_active(consent);
+  } catch (const Problem& problem) {
+    return close("aborted", problem);
+  }
+  if (refusal) {
+    log(Level::error, "authority_refused",
+        {{"disclosure", disclosure.disclosure_id}, {"refusal", to_string(*refusal)}});
+    return close("failed", Problem(ProblemKind::internal_error));
+  }
+  if (begun.is_repeat) {
+    if (!provided) return {{}, Problem(ProblemKind::already_delivered, disclosure.disclosure_id)};
+    disclosure = lock_disclosure(session, disclosure.disclosure_id).value();
+    append_audit(session, now, audit_of(disclosure, query.asker.actor(), "disclosure.repeated"));
+    return {{200, base_of(disclosure)}, std::nullopt};
+  }
+
+  disclosure.state = "completed";
+  disclosure.outcome = provided ? "provided"
+                       : std::holds_alternative<AwaitingCertificate>(reply)
+                           ? "awaiting_certificate"
+                           : "no_newer_information";
+  if (provided && disclosure.kind == "match") disclosure.outcome = "compared";
+  if (provided) {
+    disclosure.yen = static_cast<std::int32_t>(provided->billable_yen);
+    disclosure.billable = disclosure.yen > 0;
+  }
+  if (!finish_disclosure(session, disclosure)) {
+    // The same key was sent again meanwhile, and that one was faster.
+    return {{}, Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1})};
+  }
+  if (follows) follow_certificate(session, *provided, *locked, disclosure, now);
+  Answer answer{200, base_of(disclosure)};
+  if (provided) {
+    finish_idempotency(session, query.idempotent, 200, {});  // values are never kept
+  } else {
+    if (locked->subject.next_check_at && disclosure.outcome == "awaiting_certificate") {
+      answer.body["next_check_at"] = pki::time_to_rfc3339(*locked->subject.next_check_at);
+    }
+    answer.body["not_provided"] = nlohmann::ordered_json::array();
+    keep_answer(session, parts_.keys, query.idempotent, answer);
+  }
+  add_usage(session, {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen});
+  append_audit(session, now, audit_of(disclosure, query.asker.actor(), "disclosure.completed"));
+  return {std::move(answer), std::nullopt};
+}
+
+// The institution has the items of the newer certificate now; that one is watched from here on.
+void AttributeService::follow_certificate(Session& session, const ProvidedInformation& provided,
+                                          LockedConsent& locked, const Disclosure& disclosure,
+                                          pki::Time now) const {
+  const CertificateName& newer = provided.newer.certificate;
+  const auto issuers = parts_.snapshot();
+  std::optional<std::size_t> issuer;
+  WatchedIssuer watched;
+  for (std::size_t i = 0; i < parts_.issuers.issuers.size() && !issuer; ++i) {
+    const ServedIssuer& one = parts_.issuers.issuers[i];
+    watched = watched_issuer(one.config.name, one.certificate->certificate);
+    if (watched.key_hash == newer.issuer_key_hash) issuer = i;
+  }
+  if (!issuer) {
+    log(Level::error, "newer_certificate_of_unknown_issuer",
+        {{"disclosure", disclosure.disclosure_id}});
+    return;
+  }
+  const CheckedStatus checked =
+      check_for_watch(session, watched, issuers->issuers.at(*issuer), newer.serial.reveal());
+  Subject& subject = locked.subject;
+  Consent& consent = locked.consent;
+  const auto known = find_certificate(session, parts_.keys, consent.institution_id,
+                                      newer.issuer_key_hash, newer.serial.reveal());
+  std::string certificate_id;
+  bool is_good = checked.status.status == CertificateStatus::good;
+  if (known) {
+    certificate_id = known->certificate_id;
+    is_good = known->status == CertificateStatus::good;
+  } else {
+    NewCertificate certificate;
+    certificate.institution_id = consent.institution_id;
+    certificate.subject_id = subject.subject_id;
+    certificate.issuer = newer.issuer_key_hash;
+    certificate.serial = newer.serial.reveal();
+    certificate.status = checked.status;
+    certificate.checked_generation = checked.generation;
+    certificate_id =
+        add_watched_certificate(session, parts_.keys, certificate, now).value_or(std::string());
+    if (certificate_id.empty()) throw Conflict("a certificate was added twice at once", "40001");
+  }
+
+  if (consent.newer_certificate != certificate_id) consent.newer_items.clear();
+  consent.newer_certificate = certificate_id;
+  for (const std::string& attribute : disclosure.attributes) {
+    if (!holds(consent.newer_items, attribute)) consent.newer_items.push_back(attribute);
+  }
+  if (consent.newer_items.size() == consent.scopes.size()) {
+    consent.known_certificate = certificate_id;
+    consent.newer_certificate.reset();
+    consent.newer_items.clear();
+  }
+  set_given(session, consent);
+
+  const auto tell = [&](EventType type, const char* state) {
+    subject.state = state;
+    subject.state_at = now;
+    update_subject(session, subject, SubjectVersion::raise);
+    Event event;
+    event.type = type;
+    event.subject_id = subject.subject_id;
+    event.occurred_at = now;
+    event.members = {{"subject_version", subject.version}, {"state", state}};
+    for (const std::string& consent_id :
+         active_consents_of(session, consent.institution_id, subject.subject_id)) {
+      event.consent_id = consent_id;
+      put_event(session, event);
+    }
+  };
+  const bool is_news = subject.known_certificate != certificate_id || subject.state != "delivered";
+  subject.known_certificate = certificate_id;
+  subject.watched_certificate = certificate_id;
+  subject.next_check_at.reset();
+  if (is_news) tell(EventType::subject_update_delivered, "delivered");
+  if (!is_good) {  // it has lapsed already
+    subject.next_check_at = now;
+    tell(EventType::subject_update_pending, "awaiting_certificate");
+  }
+}
+
+}  // namespace server

@@ -1,0 +1,206 @@
+#include "server/platform/availability.hpp"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "server/log.hpp"
+#include "server/store/sealing.hpp"
+
+namespace server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kClaim = 64;
+constexpr std::size_t kAtOnce = 8;
+constexpr std::chrono::minutes kClaimFor{5};
+// After an answer that leads to another question. Not at once: an authority that answers in a
+// circle must not be asked without end.
+constexpr std::chrono::seconds kAskAgain{1};
+
+std::uint32_t dice() {
+  std::array<std::uint8_t, sizeof(std::uint32_t)> octets{};
+  fill_random(octets);
+  std::uint32_t out = 0;
+  for (const std::uint8_t octet : octets) out = out << 8 | octet;
+  return out;
+}
+
+}  // namespace
+
+std::chrono::seconds check_pause(const ConsentConfig& config, std::int32_t checks,
+                                 std::uint32_t thrown) {
+  constexpr std::int32_t kDoublingsMax = 20;
+  const std::int64_t longest = std::chrono::seconds{config.last_check}.count();
+  const std::int64_t pause =
+      std::min(longest, config.first_check.count() << std::clamp(checks, 0, kDoublingsMax));
+  const std::int64_t spread = pause / 5;
+  return std::chrono::seconds{
+      std::max<std::int64_t>(1, pause - (spread > 0 ? thrown % (spread + 1) : 0))};
+}
+
+AvailabilityChecks::AvailabilityChecks(const ConsentConfig& config, asio::io_context& io,
+                                       FourInformationGateway& gateway, OnConsentEnded on_ended)
+    : config_(config), io_(io), gateway_(gateway), on_ended_(std::move(on_ended)) {}
+
+AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRing& keys,
+                                                   const std::vector<Issuer>& issuers,
+                                                   const std::function<pki::Time()>& clock) {
+  const pki::Time now = clock();
+  std::vector<DueCheck> due;
+  {
+    Session session(connection);
+    due = claim_checks(session, keys, now, now + kClaimFor, kClaim);
+    session.commit();
+  }
+  Counts counts;
+  std::vector<Asked> to_ask;
+  for (const DueCheck& check : due) {
+    if (!check.consent_id.empty()) {
+      to_ask.push_back({&check, std::nullopt});
+      continue;
+    }
+    Session session(connection);
+    if (const auto version = lock_waiting(session, check)) {
+      make_lapsed(session, check, *version, now);
+      ++counts.lapsed;
+    }
+    session.commit();
+  }
+  if (to_ask.empty()) return counts;
+  ask_all(to_ask);
+  counts.asked = to_ask.size();
+  const pki::Time answered = clock();
+  for (const Asked& asked : to_ask) record(connection, keys, issuers, asked, answered, counts);
+  return counts;
+}
+
+void AvailabilityChecks::ask_all(std::vector<Asked>& all) {
+  std::size_t next = 0;
+  bool has_failed = false;
+  std::size_t running = std::min(kAtOnce, all.size());
+  std::exception_ptr bug;
+  for (std::size_t i = running; i > 0; --i) {
+    asio::co_spawn(io_, ask_some(all, next, has_failed), [&](const std::exception_ptr& error) {
+      --running;
+      if (error) bug = error;
+    });
+  }
+  // Not until it runs out of work: the gateway keeps connections open.
+  io_.restart();
+  while (running > 0) io_.run_one();
+  if (bug) std::rethrow_exception(bug);
+}
+
+asio::awaitable<void> AvailabilityChecks::ask_some(std::vector<Asked>& all, std::size_t& next,
+                                                   bool& has_failed) {
+  // One that fails ends the round: the rest would wait for the same.
+  while (next < all.size() && !has_failed) {
+    Asked& one = all[next++];
+    try {
+      one.answer = co_await gateway_.newer_certificate(one.check->authority_consent_id,
+                                                       {one.check->issuer, one.check->serial});
+    } catch (const AuthorityUnavailable& error) {
+      has_failed = true;
+      log(Level::warning, "authority_unavailable", {{"error", error.what()}});
+    }
+  }
+}
+
+void AvailabilityChecks::record(Connection& connection, KeyRing& keys,
+                                const std::vector<Issuer>& issuers, const Asked& asked,
+                                pki::Time now, Counts& counts) {
+  const DueCheck& check = *asked.check;
+  const bool was_ended = tell_if_ended(connection, asked, now);
+  Session session(connection);
+  if (!asked.answer) {
+    ++counts.unavailable;
+    if (lock_waiting(session, check)) {
+      wait_longer(session, check, now + check_pause(config_, 0, dice()), Counted::no);
+    }
+  } else if (const auto* newer = std::get_if<NewerCertificate>(&*asked.answer)) {
+    const auto issuer = std::ranges::find_if(issuers, [&](const Issuer& one) {
+      return one.watched->key_hash == newer->certificate.issuer_key_hash;
+    });
+    if (issuer == issuers.end()) {
+      log(Level::error, "newer_certificate_of_unknown_issuer", {{"consent", check.consent_id}});
+      record_none(session, check, now, counts);
+    } else {
+      record_newer(session, keys, *issuer, asked, now, counts);
+    }
+  } else if (was_ended) {  // the next check is under another consent, or there is none
+    if (lock_waiting(session, check)) wait_longer(session, check, now + kAskAgain, Counted::no);
+  } else {
+    record_none(session, check, now, counts);
+  }
+  session.commit();
+}
+
+// True if the consent has ended, and somebody took that up.
+bool AvailabilityChecks::tell_if_ended(Connection& connection, const Asked& asked, pki::Time now) {
+  if (!asked.answer) return false;
+  const auto* refusal = std::get_if<AuthorityRefusal>(&*asked.answer);
+  if (refusal == nullptr) return false;
+  const bool has_ended = *refusal == AuthorityRefusal::consent_withdrawn ||
+                         *refusal == AuthorityRefusal::consent_expired;
+  if (has_ended && on_ended_) {
+    on_ended_(connection, {asked.check->institution_id, asked.check->consent_id, *refusal}, now);
+    return true;
+  }
+  log(Level::warning, "newer_certificate_refused",
+      {{"consent", asked.check->consent_id}, {"why", to_string(*refusal)}});
+  return false;
+}
+
+void AvailabilityChecks::record_newer(Session& session, KeyRing& keys, const Issuer& issuer,
+                                      const Asked& asked, pki::Time now, Counts& counts) {
+  const DueCheck& check = *asked.check;
+  const auto& newer = std::get<NewerCertificate>(*asked.answer);
+  const std::vector<std::uint8_t>& serial = newer.certificate.serial.reveal();
+  std::optional<CheckedStatus> checked;
+  try {
+    checked = check_for_watch(session, *issuer.watched, *issuer.known, serial);
+  } catch (const IssuerBehind&) {  // asked again, once the lists are here
+  }
+  const auto version = lock_waiting(session, check);
+  if (!version) return;
+  if (!checked) {
+    wait_longer(session, check, now + check_pause(config_, 0, dice()), Counted::no);
+    return;
+  }
+  auto id =
+      add_watched_certificate(session, keys,
+                              {check.institution_id, check.subject_id, issuer.watched->key_hash,
+                               serial, std::nullopt, checked->status, checked->generation},
+                              now);
+  CertificateStatus status = checked->status.status;
+  if (!id) {  // the institution registered it before we heard of it
+    const auto known =
+        find_certificate(session, keys, check.institution_id, issuer.watched->key_hash, serial);
+    id = known.value().certificate_id;
+    status = known->status;
+  }
+  if (*id == check.certificate_id) {
+    record_none(session, check, now, counts);
+  } else if (status == CertificateStatus::revoked || status == CertificateStatus::expired) {
+    watch_lapsed_successor(session, check, *id, now + kAskAgain);
+  } else {
+    make_available(session, check, *version, *id, now);
+    ++counts.available;
+  }
+}
+
+void AvailabilityChecks::record_none(Session& session, const DueCheck& check, pki::Time now,
+                                     Counts& counts) {
+  const auto version = lock_waiting(session, check);
+  if (!version) return;
+  if (check.lapsed_at && now >= *check.lapsed_at + config_.give_up) {
+    make_lapsed(session, check, *version, now);
+    ++counts.lapsed;
+    return;
+  }
+  wait_longer(session, check, now + check_pause(config_, check.checks, dice()), Counted::yes);
+}
+
+}  // namespace server

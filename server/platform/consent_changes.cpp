@@ -1,0 +1,92 @@
+#include "server/platform/consent_changes.hpp"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "libpki/japan_time.hpp"
+#include "server/store/consent_tokens.hpp"
+
+namespace server {
+namespace {
+
+EventType event_of(ConsentStatus status) {
+  switch (status) {
+    case ConsentStatus::active: return EventType::consent_activated;
+    case ConsentStatus::withdrawn: return EventType::consent_withdrawn;
+    case ConsentStatus::expired: return EventType::consent_expired;
+    case ConsentStatus::superseded: return EventType::consent_superseded;
+    case ConsentStatus::rejected: return EventType::consent_rejected;
+    case ConsentStatus::pending: break;
+  }
+  throw std::logic_error("a consent does not become pending");
+}
+
+}  // namespace
+
+std::optional<LockedConsent> lock_consent(Session& session, const std::string& institution_id,
+                                          const std::string& consent_id) {
+  // The subject never changes, so it may be read before it is locked.
+  const auto found = find_consent(session, institution_id, consent_id);
+  if (!found) return std::nullopt;
+  auto subject = lock_subject(session, institution_id, found->subject_id);
+  auto consent = find_consent(session, institution_id, consent_id, RowLock::update);
+  if (!subject || !consent) return std::nullopt;
+  return LockedConsent{std::move(*subject), std::move(*consent)};
+}
+
+nlohmann::ordered_json status_reason_json(const std::optional<StatusReason>& reason) {
+  if (!reason) return nullptr;
+  return {{"initiated_by", reason->initiated_by},
+          {"code", reason->code},
+          {"at", pki::time_to_rfc3339(reason->at)}};
+}
+
+void put_consent_event(Session& session, const Consent& consent, EventType type, pki::Time now) {
+  Event event;
+  event.type = type;
+  event.consent_id = consent.consent_id;
+  event.subject_id = consent.subject_id;
+  event.occurred_at = now;
+  event.institution_id = consent.institution_id;
+  event.members = {{"consent_version", consent.version}};
+  if (consent.reason) event.members["status_reason"] = status_reason_json(consent.reason);
+  if (consent.replaced_by) event.members["replaced_by"] = *consent.replaced_by;
+  if (consent.valid_until) {
+    event.members["valid_until"] = pki::time_to_rfc3339(*consent.valid_until);
+  }
+  put_event(session, event);
+}
+
+bool end_locked_consent(Session& session, Consent& consent, const ConsentEnding& ending,
+                        pki::Time now) {
+  if (consent.status != ConsentStatus::pending && consent.status != ConsentStatus::active) {
+    return false;
+  }
+  consent.relay_at.reset();
+  if (ending.relay == ConsentEnding::Relay::yes) consent.relay_at = now;
+  end_consent(session, consent, ending.status, ending.reason);
+  revoke_tokens(session, consent.institution_id, consent.consent_id, now);
+  put_consent_event(session, consent, event_of(ending.status), now);
+  return true;
+}
+
+AuditEntry audit_of(const Consent& consent, const std::string& actor, const std::string& verb) {
+  nlohmann::ordered_json detail = {{"version", consent.version},
+                                   {"status", to_string(consent.status)}};
+  if (consent.reason) detail["reason"] = consent.reason->code;
+  return {actor, verb, consent.consent_id, detail.dump()};
+}
+
+bool end_consent_by_name(Session& session, const ConsentName& name, const ConsentEnding& ending,
+                         const std::string& actor, pki::Time now) {
+  auto locked = lock_consent(session, name.institution_id, name.consent_id);
+  if (!locked || !end_locked_consent(session, locked->consent, ending, now)) return false;
+  append_audit(
+      session, now,
+      audit_of(locked->consent, actor, fmt::format("consent.{}", to_string(ending.status))),
+      name.institution_id);
+  return true;
+}
+
+}  // namespace server

@@ -1,0 +1,120 @@
+#include "server/platform/record_service.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "libpki/japan_time.hpp"
+#include "server/platform/page_token.hpp"
+#include "server/platform/problem.hpp"
+#include "server/store/consents.hpp"
+#include "server/store/disclosures.hpp"
+#include "server/store/ids.hpp"
+
+namespace server {
+namespace {
+
+constexpr int kUsageDaysMax = 400;
+
+nlohmann::ordered_json disclosure_json(const Disclosure& one) {
+  nlohmann::ordered_json out = {{"disclosure_id", one.disclosure_id},
+                                {"kind", one.kind},
+                                {"consent_id", one.consent_id},
+                                {"sub", one.subject_id},
+                                {"subject_version", one.subject_version},
+                                {"service_id", one.service_id},
+                                {"purpose", one.purpose},
+                                {"attributes", one.attributes},
+                                {"state", one.state},
+                                {"outcome", nullptr},
+                                {"billable", one.billable},
+                                {"yen", one.yen},
+                                {"started_at", pki::time_to_rfc3339(one.started_at)},
+                                {"ended_at", nullptr}};
+  if (!one.outcome.empty()) out["outcome"] = one.outcome;
+  if (one.ended_at) out["ended_at"] = pki::time_to_rfc3339(*one.ended_at);
+  return out;
+}
+
+// "2026-11-22T03:04:05Z dsc_…": what a page token of disclosures stands for.
+std::string place_text(const Disclosure& one) {
+  return fmt::format("{} {}", pki::time_to_rfc3339(one.started_at), one.disclosure_id);
+}
+
+std::optional<DisclosurePlace> read_place(const std::string& text) {
+  constexpr std::size_t kTimeCharacters = 20;
+  const auto time = pki::time_from_rfc3339(std::string_view(text).substr(0, kTimeCharacters));
+  if (!time || text.size() < kTimeCharacters + 1) return std::nullopt;
+  return DisclosurePlace{*time, text.substr(kTimeCharacters + 1)};
+}
+
+pki::Time read_day(const std::string& text, const char* name) {
+  const auto time = pki::time_from_rfc3339(fmt::format("{}T00:00:00Z", text));
+  if (text.size() == 10 && time) return *time;
+  throw Problem(ProblemKind::value_out_of_range, {},
+                {{name, text.empty() ? "missing" : "out_of_range", "a day, as 2026-11-01"}});
+}
+
+}  // namespace
+
+boost::asio::awaitable<nlohmann::ordered_json> RecordService::disclosures(
+    std::string institution_id, std::string consent_id, std::uint32_t limit,
+    std::string page_token) {
+  const auto work = [&](Connection& connection) {
+    Session session(connection, institution_id);
+    const SecretKey key = parts_.keys.cursor_key(session);
+    const std::string name = fmt::format("disclosures {}", consent_id);
+    std::optional<std::string> wanted;
+    if (!consent_id.empty()) {
+      wanted = consent_id;
+      if (!is_id(consent_id, kConsentId) || !find_consent(session, institution_id, consent_id)) {
+        throw Problem(ProblemKind::not_found);
+      }
+    }
+    std::optional<DisclosurePlace> after;
+    if (!page_token.empty()) {
+      after = read_place(read_page_token(key, name, institution_id, page_token));
+    }
+    const auto found = list_disclosures(session, wanted, after, limit + 1);
+    nlohmann::ordered_json out = {{"items", nlohmann::ordered_json::array()},
+                                  {"next_page_token", nullptr}};
+    for (const Disclosure& one : found) {
+      if (out["items"].size() == limit) {
+        out["next_page_token"] =
+            make_page_token(key, name, institution_id, place_text(found[limit - 1]));
+        break;
+      }
+      out["items"].push_back(disclosure_json(one));
+    }
+    return out;
+  };
+  co_return co_await parts_.database.run(work);
+}
+
+boost::asio::awaitable<nlohmann::ordered_json> RecordService::usage(std::string institution_id,
+                                                                    std::string from,
+                                                                    std::string to) {
+  const pki::Time first = read_day(from, "from");
+  const pki::Time last = read_day(to, "to");
+  if (last < first || last - first >= std::chrono::days{kUsageDaysMax}) {
+    throw Problem(ProblemKind::value_out_of_range, {},
+                  {{"to", "out_of_range",
+                    fmt::format("not before `from`, and within {} days of it", kUsageDaysMax)}});
+  }
+  const auto work = [&](Connection& connection) {
+    Session session(connection, institution_id);
+    nlohmann::ordered_json out = {
+        {"from", from}, {"to", to}, {"items", nlohmann::ordered_json::array()}};
+    for (const Usage& one : list_usage(session, from, to)) {
+      out["items"].push_back({{"day", one.day},
+                              {"rule", one.rule},
+                              {"purpose", one.purpose},
+                              {"uses", one.uses},
+                              {"yen", one.yen}});
+    }
+    return out;
+  };
+  co_return co_await parts_.database.run(work);
+}
+
+}  // namespace server

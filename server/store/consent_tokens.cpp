@@ -1,0 +1,84 @@
+#include "server/store/consent_tokens.hpp"
+
+#include <algorithm>
+
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+constexpr Statement kInsert{
+    "token_insert",
+    "INSERT INTO consent_token (institution_id, token_id, consent_id, consent_version, thumbprint, "
+    "issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"};
+constexpr Statement kFind{"token_find",
+                          "SELECT token_id, consent_id, consent_version, thumbprint, extract(epoch "
+                          "FROM issued_at)::bigint, extract(epoch FROM expires_at)::bigint, "
+                          "revoked_at IS NOT NULL FROM consent_token WHERE institution_id = $1 AND "
+                          "token_id = $2"};
+constexpr Statement kRevoke{"token_revoke_all",
+                            "UPDATE consent_token SET revoked_at = $3 WHERE institution_id = $1 "
+                            "AND consent_id = $2 AND revoked_at IS NULL RETURNING 1"};
+constexpr Statement kCertificateEnd{
+    "token_certificate_end",
+    "SELECT extract(epoch FROM not_after)::bigint FROM client_certificate WHERE institution_id = "
+    "$1 AND thumbprint = $2 AND status = 'active'"};
+// A token that a newer one outlives needs no notice: it is marked, and nothing is said.
+constexpr Statement kEnding{
+    "token_ending",
+    "WITH due AS (SELECT institution_id, token_id FROM consent_token WHERE revoked_at IS NULL AND "
+    "NOT reissue_told AND expires_at < $1 ORDER BY expires_at LIMIT $2 FOR NO KEY UPDATE SKIP "
+    "LOCKED), told AS (UPDATE consent_token t SET reissue_told = true FROM due WHERE "
+    "t.institution_id = due.institution_id AND t.token_id = due.token_id RETURNING "
+    "t.institution_id, t.consent_id, t.expires_at) SELECT DISTINCT told.institution_id, "
+    "told.consent_id FROM told JOIN consent c USING (institution_id, consent_id) WHERE c.status = "
+    "'active' AND c.valid_until > told.expires_at AND NOT EXISTS (SELECT FROM consent_token n "
+    "WHERE n.institution_id = told.institution_id AND n.consent_id = told.consent_id AND "
+    "n.revoked_at IS NULL AND n.expires_at >= $1)"};
+
+}  // namespace
+
+void insert_token(Session& session, const TokenRecord& token) {
+  sql::exec(session, kInsert, session.institution_id(), token.token_id, token.consent_id,
+            token.consent_version, sql::bytea(token.thumbprint), sql::timestamp(token.issued_at),
+            sql::timestamp(token.expires_at));
+}
+
+std::optional<TokenRecord> find_token(Session& session, const std::string& token_id) {
+  const auto rows = sql::exec(session, kFind, session.institution_id(), token_id);
+  if (rows.empty()) return std::nullopt;
+  const pqxx::row row = rows[0];
+  TokenRecord out;
+  out.token_id = row[0].as<std::string>();
+  out.consent_id = row[1].as<std::string>();
+  out.consent_version = row[2].as<std::int32_t>();
+  const auto thumbprint = sql::bytes(row[3]);
+  std::copy_n(thumbprint.begin(), out.thumbprint.size(), out.thumbprint.begin());
+  out.issued_at = sql::time(row[4]);
+  out.expires_at = sql::time(row[5]);
+  out.is_revoked = row[6].as<bool>();
+  return out;
+}
+
+std::size_t revoke_tokens(Session& session, const std::string& institution_id,
+                          const std::string& consent_id, pki::Time now) {
+  return sql::exec(session, kRevoke, institution_id, consent_id, sql::timestamp(now)).size();
+}
+
+std::optional<pki::Time> client_certificate_end(Session& session, const Thumbprint& thumbprint) {
+  const auto rows =
+      sql::exec(session, kCertificateEnd, session.institution_id(), sql::bytea(thumbprint));
+  if (rows.empty()) return std::nullopt;
+  return sql::time(rows[0][0]);
+}
+
+std::vector<ConsentName> claim_tokens_ending(Session& session, pki::Time until,
+                                             std::uint32_t limit) {
+  std::vector<ConsentName> out;
+  for (const pqxx::row& row : sql::exec(session, kEnding, sql::timestamp(until), limit)) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+  }
+  return out;
+}
+
+}  // namespace server

@@ -1,0 +1,40 @@
+// consent_tokens.hpp: rows of the table `consent_token`: which tokens were given out, and which of
+// them count no more. The tokens themselves are not kept.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/store/consents.hpp"
+#include "server/store/institutions.hpp"
+
+namespace server {
+
+struct TokenRecord {
+  std::string token_id;
+  std::string consent_id;
+  std::int32_t consent_version = 0;
+  Thumbprint thumbprint{};
+  pki::Time issued_at;
+  pki::Time expires_at;
+  bool is_revoked = false;
+};
+
+void insert_token(Session& session, const TokenRecord& token);
+[[nodiscard]] std::optional<TokenRecord> find_token(Session& session, const std::string& token_id);
+// All of a consent; returns how many counted until then.
+std::size_t revoke_tokens(Session& session, const std::string& institution_id,
+                          const std::string& consent_id, pki::Time now);
+// When the institution's certificate of that thumbprint ends; nothing if it has no such certificate
+// or the certificate was revoked.
+[[nodiscard]] std::optional<pki::Time> client_certificate_end(Session& session,
+                                                              const Thumbprint& thumbprint);
+
+// Consents that are active at `now`, whose newest token ends before `until`, and whose institution
+// was not told of that: platform session. They are marked as told.
+[[nodiscard]] std::vector<ConsentName> claim_tokens_ending(Session& session, pki::Time until,
+                                                           std::uint32_t limit);
+
+}  // namespace server

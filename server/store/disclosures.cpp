@@ -1,0 +1,158 @@
+#include "server/store/disclosures.hpp"
+
+#include <algorithm>
+
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+#define DISCLOSURE_COLUMNS                                                                       \
+  "d.disclosure_id, d.consent_id, d.subject_id, d.subject_version, d.kind, d.attributes, "       \
+  "d.purpose, d.state, coalesce(d.outcome, ''), d.billable, d.yen, d.thumbprint, extract(epoch " \
+  "FROM d.started_at)::bigint, extract(epoch FROM d.ended_at)::bigint"
+
+constexpr Statement kInsert{
+    "disclosure_insert",
+    "INSERT INTO disclosure (institution_id, disclosure_id, consent_id, subject_id, "
+    "subject_version, kind, attributes, purpose, state, thumbprint, started_at) VALUES ($1, $2, "
+    "$3, $4, $5, $6, $7, $8, 'started', $9, $10)"};
+constexpr Statement kLock{"disclosure_lock", "SELECT " DISCLOSURE_COLUMNS
+                                             ", '' FROM disclosure d WHERE d.institution_id = $1 "
+                                             "AND d.disclosure_id = $2 FOR UPDATE"};
+constexpr Statement kFinish{
+    "disclosure_finish",
+    "UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, yen = $6, ended_at "
+    "= $7 WHERE institution_id = $1 AND disclosure_id = $2 AND state = 'started' RETURNING 1"};
+constexpr Statement kReopen{
+    "disclosure_reopen",
+    "UPDATE disclosure SET state = 'started', ended_at = NULL WHERE institution_id = $1 AND "
+    "disclosure_id = $2 AND state = 'failed'"};
+constexpr Statement kMatches{
+    "disclosure_matches",
+    "SELECT count(*) FROM disclosure WHERE institution_id = $1 AND consent_id = $2 AND kind = "
+    "'match' AND subject_version = $3"};
+constexpr Statement kList{
+    "disclosure_list", "SELECT " DISCLOSURE_COLUMNS
+                       ", c.service_id FROM disclosure d JOIN consent c USING (institution_id, "
+                       "consent_id) WHERE d.institution_id = $1 AND ($2::text IS NULL OR "
+                       "d.consent_id = $2) AND (d.started_at, d.disclosure_id) > ($3, $4) ORDER BY "
+                       "d.started_at, d.disclosure_id LIMIT $5"};
+constexpr Statement kOpen{
+    "disclosure_open",
+    "SELECT institution_id, disclosure_id FROM disclosure WHERE state = 'started' AND started_at < "
+    "$1 ORDER BY started_at LIMIT $2"};
+constexpr Statement kAbandon{
+    "disclosure_abandon",
+    "UPDATE disclosure SET state = 'failed', ended_at = $3 WHERE institution_id = $1 AND "
+    "disclosure_id = $2 AND state = 'started' RETURNING 1"};
+constexpr Statement kAddUsage{
+    "usage_add",
+    "INSERT INTO usage AS u (institution_id, day, rule, purpose, uses, yen) VALUES ($1, $2, $3, "
+    "$4, $5, $6) ON CONFLICT (institution_id, day, rule, purpose) DO UPDATE SET uses = u.uses + "
+    "excluded.uses, yen = u.yen + excluded.yen"};
+constexpr Statement kUsage{
+    "usage_list",
+    "SELECT day::text, rule, purpose, uses, yen FROM usage WHERE institution_id = $1 AND day "
+    "BETWEEN $2 AND $3 ORDER BY day, rule, purpose"};
+
+#undef DISCLOSURE_COLUMNS
+
+Disclosure read_disclosure(const pqxx::row& row) {
+  Disclosure out;
+  out.disclosure_id = row[0].as<std::string>();
+  out.consent_id = row[1].as<std::string>();
+  out.subject_id = row[2].as<std::string>();
+  out.subject_version = row[3].as<std::int32_t>();
+  out.kind = row[4].as<std::string>();
+  out.attributes = sql::texts(row[5]);
+  out.purpose = row[6].as<std::string>();
+  out.state = row[7].as<std::string>();
+  out.outcome = row[8].as<std::string>();
+  out.billable = row[9].as<bool>();
+  out.yen = row[10].as<std::int32_t>();
+  const auto thumbprint = sql::bytes(row[11]);
+  std::copy_n(thumbprint.begin(), out.thumbprint.size(), out.thumbprint.begin());
+  out.started_at = sql::time(row[12]);
+  out.ended_at = sql::optional_time(row[13]);
+  out.service_id = row[14].as<std::string>();
+  return out;
+}
+
+}  // namespace
+
+void insert_disclosure(Session& session, const Disclosure& disclosure) {
+  sql::exec(session, kInsert, session.institution_id(), disclosure.disclosure_id,
+            disclosure.consent_id, disclosure.subject_id, disclosure.subject_version,
+            disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
+            sql::bytea(disclosure.thumbprint), sql::timestamp(disclosure.started_at));
+}
+
+std::optional<Disclosure> lock_disclosure(Session& session, const std::string& disclosure_id) {
+  const auto rows = sql::exec(session, kLock, session.institution_id(), disclosure_id);
+  if (rows.empty()) return std::nullopt;
+  return read_disclosure(rows[0]);
+}
+
+bool finish_disclosure(Session& session, const Disclosure& disclosure) {
+  return !sql::exec(session, kFinish, session.institution_id(), disclosure.disclosure_id,
+                    disclosure.state, disclosure.outcome, disclosure.billable, disclosure.yen,
+                    sql::timestamp(disclosure.ended_at))
+              .empty();
+}
+
+void reopen_disclosure(Session& session, const std::string& disclosure_id) {
+  sql::exec(session, kReopen, session.institution_id(), disclosure_id);
+}
+
+std::int64_t count_matches(Session& session, const std::string& consent_id,
+                           std::int32_t subject_version) {
+  return sql::exec(session, kMatches, session.institution_id(), consent_id, subject_version)
+      .at(0)[0]
+      .as<std::int64_t>();
+}
+
+std::vector<Disclosure> list_disclosures(Session& session,
+                                         const std::optional<std::string>& consent_id,
+                                         const std::optional<DisclosurePlace>& after,
+                                         std::uint32_t limit) {
+  const DisclosurePlace place = after.value_or(DisclosurePlace{pki::Time{}, {}});
+  std::vector<Disclosure> out;
+  for (const pqxx::row& row :
+       sql::exec(session, kList, session.institution_id(), consent_id,
+                 sql::timestamp(place.started_at), place.disclosure_id, limit)) {
+    out.push_back(read_disclosure(row));
+  }
+  return out;
+}
+
+std::vector<OpenDisclosure> open_disclosures(Session& session, pki::Time before,
+                                             std::uint32_t limit) {
+  std::vector<OpenDisclosure> out;
+  for (const pqxx::row& row : sql::exec(session, kOpen, sql::timestamp(before), limit)) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+  }
+  return out;
+}
+
+bool abandon_disclosure(Session& session, const OpenDisclosure& disclosure, pki::Time now) {
+  return !sql::exec(session, kAbandon, disclosure.institution_id, disclosure.disclosure_id,
+                    sql::timestamp(now))
+              .empty();
+}
+
+void add_usage(Session& session, const Usage& usage) {
+  sql::exec(session, kAddUsage, session.institution_id(), usage.day, usage.rule, usage.purpose,
+            usage.uses, usage.yen);
+}
+
+std::vector<Usage> list_usage(Session& session, const std::string& from, const std::string& to) {
+  std::vector<Usage> out;
+  for (const pqxx::row& row : sql::exec(session, kUsage, session.institution_id(), from, to)) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
+                   row[3].as<std::int64_t>(), row[4].as<std::int64_t>()});
+  }
+  return out;
+}
+
+}  // namespace server

@@ -1,0 +1,79 @@
+// disclosures.hpp: rows of the tables `disclosure` and `usage`: what was given to whom, when, under
+// which consent, and what it cost. Never the values. Sessions of the institution, where not said
+// otherwise.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libpki/asn1_time.hpp"
+#include "server/store/connection.hpp"
+#include "server/store/institutions.hpp"
+
+namespace server {
+
+struct Disclosure {
+  std::string disclosure_id;
+  std::string consent_id;
+  std::string subject_id;
+  std::int32_t subject_version = 0;
+  std::string kind = "query";           // or "match"
+  std::vector<std::string> attributes;  // "name", …
+  std::string purpose;
+  std::string state = "started";  // completed, aborted, failed
+  std::string outcome;            // empty until completed
+  bool billable = false;
+  std::int32_t yen = 0;
+  Thumbprint thumbprint{};
+  pki::Time started_at;
+  std::optional<pki::Time> ended_at;
+  std::string service_id;  // of its consent; only read
+};
+
+void insert_disclosure(Session& session, const Disclosure& disclosure);
+// Locks the row.
+[[nodiscard]] std::optional<Disclosure> lock_disclosure(Session& session,
+                                                        const std::string& disclosure_id);
+// started → state, outcome, billable, yen, ended_at. False if it was not `started` any more.
+bool finish_disclosure(Session& session, const Disclosure& disclosure);
+// failed → started: its question is asked again, by the same key.
+void reopen_disclosure(Session& session, const std::string& disclosure_id);
+// How many comparisons of that consent at that version of the subject, whatever became of them.
+[[nodiscard]] std::int64_t count_matches(Session& session, const std::string& consent_id,
+                                         std::int32_t subject_version);
+
+struct DisclosurePlace {
+  pki::Time started_at;
+  std::string disclosure_id;
+};
+// After `after`, oldest first; of one consent, or of all.
+[[nodiscard]] std::vector<Disclosure> list_disclosures(Session& session,
+                                                       const std::optional<std::string>& consent_id,
+                                                       const std::optional<DisclosurePlace>& after,
+                                                       std::uint32_t limit);
+
+// Which are `started` since before `before`, whoever's: platform session.
+struct OpenDisclosure {
+  std::string institution_id;
+  std::string disclosure_id;
+};
+[[nodiscard]] std::vector<OpenDisclosure> open_disclosures(Session& session, pki::Time before,
+                                                           std::uint32_t limit);
+// started → failed. Platform session. False if it ended meanwhile.
+bool abandon_disclosure(Session& session, const OpenDisclosure& disclosure, pki::Time now);
+
+struct Usage {
+  std::string day;   // "2026-11-22", in Japan
+  std::string rule;  // "four_information", …
+  std::string purpose;
+  std::int64_t uses = 0;
+  std::int64_t yen = 0;
+};
+void add_usage(Session& session, const Usage& usage);
+// From day to day, both included.
+[[nodiscard]] std::vector<Usage> list_usage(Session& session, const std::string& from,
+                                            const std::string& to);
+
+}  // namespace server

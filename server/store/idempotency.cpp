@@ -1,0 +1,95 @@
+#include "server/store/idempotency.hpp"
+
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+constexpr Statement kClaim{
+    "idempotency_claim",
+    "INSERT INTO idempotency (institution_id, idempotency_key, request_sha256, object_id, "
+    "started_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING 1"};
+constexpr Statement kLock{
+    "idempotency_lock",
+    "SELECT request_sha256 = $3, object_id, coalesce(response_status, 0), "
+    "coalesce(response_sealed, ''), is_delivered, started_at < $4 FROM idempotency WHERE "
+    "institution_id = $1 AND idempotency_key = $2 FOR UPDATE"};
+constexpr Statement kTakeOver{
+    "idempotency_take_over",
+    "UPDATE idempotency SET started_at = $3 WHERE institution_id = $1 AND idempotency_key = $2"};
+constexpr Statement kFinish{
+    "idempotency_finish",
+    "UPDATE idempotency SET response_status = $3, response_sealed = nullif($4, ''::bytea) WHERE "
+    "institution_id = $1 AND idempotency_key = $2"};
+constexpr Statement kRelease{
+    "idempotency_release",
+    "DELETE FROM idempotency WHERE institution_id = $1 AND idempotency_key = $2"};
+constexpr Statement kDelivered{"idempotency_delivered",
+                               "UPDATE idempotency SET is_delivered = true WHERE institution_id = "
+                               "$1 AND idempotency_key = $2"};
+constexpr Statement kPrune{
+    "idempotency_prune",
+    "DELETE FROM idempotency WHERE (institution_id, idempotency_key) IN (SELECT institution_id, "
+    "idempotency_key FROM idempotency WHERE started_at < $1 LIMIT $2)"};
+
+}  // namespace
+
+IdempotencyClaim claim_idempotency(Session& session, const IdempotentRequest& request,
+                                   const std::string& object_id, pki::Time now,
+                                   pki::Time abandoned_before) {
+  using State = IdempotencyClaim::State;
+  if (request.key.empty()) return {State::fresh, object_id, 0, {}, false};
+  if (!sql::exec(session, kClaim, session.institution_id(), request.key, sql::bytea(request.sha256),
+                 object_id, sql::timestamp(now))
+           .empty()) {
+    return {State::fresh, object_id, 0, {}, false};
+  }
+  const auto rows = sql::exec(session, kLock, session.institution_id(), request.key,
+                              sql::bytea(request.sha256), sql::timestamp(abandoned_before));
+  if (rows.empty()) throw Conflict("a key was forgotten while it was claimed", "40001");
+  const pqxx::row row = rows[0];
+  IdempotencyClaim out;
+  out.object_id = row[1].as<std::string>();
+  out.status = row[2].as<unsigned>();
+  out.response_sealed = sql::bytes(row[3]);
+  out.is_delivered = row[4].as<bool>();
+  if (!row[0].as<bool>()) {
+    out.state = State::other_request;
+  } else if (out.status != 0) {
+    out.state = State::done;
+  } else if (row[5].as<bool>()) {
+    out.state = State::taken_over;
+    sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(now));
+  } else {
+    out.state = State::running;
+  }
+  return out;
+}
+
+void finish_idempotency(Session& session, const IdempotentRequest& request, unsigned status,
+                        const std::vector<std::uint8_t>& response_sealed) {
+  if (request.key.empty()) return;
+  sql::exec(session, kFinish, session.institution_id(), request.key, status,
+            sql::bytea(response_sealed));
+}
+
+void release_idempotency(Session& session, const IdempotentRequest& request) {
+  if (request.key.empty()) return;
+  sql::exec(session, kRelease, session.institution_id(), request.key);
+}
+
+void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at) {
+  if (request.key.empty()) return;
+  sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(begun_at));
+}
+
+void mark_delivered(Session& session, const std::string& key) {
+  if (key.empty()) return;
+  sql::exec(session, kDelivered, session.institution_id(), key);
+}
+
+std::size_t prune_idempotency(Session& session, pki::Time before, std::uint32_t limit) {
+  return sql::exec(session, kPrune, sql::timestamp(before), limit).affected_rows();
+}
+
+}  // namespace server

@@ -1,0 +1,234 @@
+#include "server/store/watching.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+
+#include "server/store/feed.hpp"
+#include "server/store/ids.hpp"
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+constexpr Statement kRegister{"issuer_register",
+                              "INSERT INTO issuer (issuer_key_hash, name) VALUES ($1, $2) ON "
+                              "CONFLICT (issuer_key_hash) DO UPDATE SET name = excluded.name WHERE "
+                              "issuer.name <> excluded.name"};
+// Two statements: the second's snapshot must be younger than the lock.
+constexpr Statement kLockShared{"issuer_lock_shared", "SELECT pg_advisory_xact_lock_shared($1)"};
+constexpr Statement kLockAlone{"issuer_lock_alone", "SELECT pg_advisory_xact_lock($1)"};
+constexpr Statement kPosition{
+    "issuer_position",
+    "SELECT detected_generation, detected_checksum, target_generation, target_checksum FROM issuer "
+    "WHERE issuer_key_hash = $1"};
+constexpr Statement kAddSubject{
+    "subject_add",
+    "INSERT INTO subject (institution_id, subject_id, state, state_at, known_certificate, "
+    "watched_certificate, created_at) VALUES ($1, $2, 'unchanged', $4, $3, $3, $4)"};
+constexpr Statement kAddCertificate{
+    "certificate_add",
+    "INSERT INTO certificate (institution_id, certificate_id, subject_id, issuer_key_hash, "
+    "serial_mac, serial_sealed, not_after, status, reason, revoked_at, status_at, "
+    "checked_generation, registered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
+    "nullif($9::smallint, 15), $10, $11, $12, $13) ON CONFLICT (institution_id, issuer_key_hash, "
+    "serial_mac) DO NOTHING RETURNING 1"};
+constexpr Statement kFindCertificate{
+    "certificate_find",
+    "SELECT certificate_id, subject_id, status FROM certificate WHERE institution_id = $1 AND "
+    "issuer_key_hash = $2 AND serial_mac = $3"};
+constexpr Statement kTryDetection{"detection_try_lock", "SELECT pg_try_advisory_lock(7412, $1)"};
+constexpr Statement kEndDetection{"detection_unlock", "SELECT pg_advisory_unlock(7412, $1)"};
+constexpr Statement kAnnounce{
+    "issuer_announce",
+    "UPDATE issuer SET target_generation = $4, target_checksum = $5 WHERE issuer_key_hash = $1 AND "
+    "detected_generation = $2 AND detected_checksum = $3 RETURNING 1"};
+constexpr Statement kForget{"certificate_forget_checks",
+                            "UPDATE certificate SET checked_generation = 0 WHERE issuer_key_hash = "
+                            "$1 AND checked_generation >= $2"};
+constexpr Statement kFinish{
+    "issuer_detected",
+    "UPDATE issuer SET detected_generation = $4, detected_checksum = $5, detected_at = $6 WHERE "
+    "issuer_key_hash = $1 AND detected_generation = $2 AND detected_checksum = $3 RETURNING 1"};
+constexpr Statement kRecord{
+    "detection_record",
+    "INSERT INTO detection (issuer_key_hash, to_generation, from_generation, entries, changed, "
+    "started_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (issuer_key_hash, "
+    "to_generation) DO UPDATE SET from_generation = excluded.from_generation, entries = "
+    "excluded.entries, changed = detection.changed + excluded.changed, started_at = "
+    "excluded.started_at, ended_at = excluded.ended_at"};
+constexpr Statement kFigures{
+    "detection_figures",
+    "SELECT coalesce(max(i.detected_generation), 0), coalesce(sum(d.changed), 0)::bigint FROM "
+    "issuer i LEFT JOIN detection d USING (issuer_key_hash) WHERE i.issuer_key_hash = $1"};
+constexpr Statement kAwaiting{"subject_count_awaiting",
+                              "SELECT count(*) FROM subject WHERE next_check_at IS NOT NULL"};
+constexpr Statement kStale{"issuer_stale",
+                           "UPDATE issuer SET stale_at = $2 WHERE issuer_key_hash = $1 AND "
+                           "stale_at IS NULL RETURNING 1"};
+constexpr Statement kFresh{
+    "issuer_fresh",
+    "UPDATE issuer SET stale_at = NULL WHERE issuer_key_hash = $1 AND stale_at IS NOT NULL"};
+constexpr Statement kWatchers{
+    "issuer_watchers",
+    "SELECT institution_id FROM institution i WHERE EXISTS (SELECT FROM certificate c WHERE "
+    "c.institution_id = i.institution_id AND c.issuer_key_hash = $1) ORDER BY institution_id"};
+
+// The issuer's advisory lock: 64 bits of a hash that nobody chose for us.
+std::int64_t lock_key(const IssuerKeyHash& issuer) {
+  std::uint64_t key = 0;
+  for (std::size_t i = 0; i < sizeof key; ++i) key = key << 8 | issuer[i];
+  return std::bit_cast<std::int64_t>(key);
+}
+
+std::int32_t detection_key(const IssuerKeyHash& issuer) {
+  return static_cast<std::int32_t>(lock_key(issuer) >> 32);
+}
+
+std::int64_t number(std::uint64_t value) {
+  return std::bit_cast<std::int64_t>(value);
+}
+
+GenerationName generation(const pqxx::row& row, int column) {
+  return {std::bit_cast<std::uint64_t>(row[column].as<std::int64_t>()),
+          std::bit_cast<std::uint64_t>(row[column + 1].as<std::int64_t>())};
+}
+
+}  // namespace
+
+std::string_view name_of(CertificateStatus status) {
+  switch (status) {
+    case CertificateStatus::good: return "good";
+    case CertificateStatus::held: return "held";
+    case CertificateStatus::revoked: return "revoked";
+    case CertificateStatus::expired: return "expired";
+  }
+  return "";
+}
+
+CertificateStatus status_of(std::string_view name) {
+  for (const auto status : {CertificateStatus::good, CertificateStatus::held,
+                            CertificateStatus::revoked, CertificateStatus::expired}) {
+    if (name_of(status) == name) return status;
+  }
+  throw DatabaseError("a certificate has a status that does not exist", "");
+}
+
+void register_issuer(Session& session, const IssuerKeyHash& issuer, const std::string& name) {
+  sql::exec(session, kRegister, sql::bytea(issuer), name);
+}
+
+std::optional<IssuerPosition> lock_issuer(Session& session, const IssuerKeyHash& issuer) {
+  sql::exec(session, kLockShared, lock_key(issuer));
+  return read_position(session, issuer);
+}
+
+std::optional<IssuerPosition> read_position(Session& session, const IssuerKeyHash& issuer) {
+  const auto rows = sql::exec(session, kPosition, sql::bytea(issuer));
+  if (rows.empty()) return std::nullopt;
+  return IssuerPosition{generation(rows[0], 0), generation(rows[0], 2)};
+}
+
+void add_subject(Session& session, const NewSubject& subject, pki::Time now) {
+  sql::exec(session, kAddSubject, subject.institution_id, subject.subject_id,
+            subject.certificate_id, sql::timestamp(now));
+}
+
+std::string serial_place(const std::string& certificate_id) {
+  return fmt::format("certificate.serial_sealed.{}", certificate_id);
+}
+
+std::optional<std::string> add_watched_certificate(Session& session, KeyRing& keys,
+                                                   const NewCertificate& certificate,
+                                                   pki::Time now) {
+  const std::string id = make_id(kCertificateId);
+  const auto mac = keys.serial_mac(session, certificate.issuer, certificate.serial);
+  const auto sealed =
+      keys.seal_for(session, certificate.institution_id, serial_place(id), certificate.serial);
+  const auto& revocation = certificate.status.revocation;
+  const pki::Reason reason = revocation ? revocation->reason : pki::Reason::absent;
+  const std::optional<pki::Time> revoked_at =
+      revocation ? std::optional(revocation->date) : std::nullopt;
+  const auto rows =
+      sql::exec(session, kAddCertificate, certificate.institution_id, id, certificate.subject_id,
+                sql::bytea(certificate.issuer), sql::bytea(mac), sql::bytea(sealed),
+                sql::timestamp(certificate.not_after), name_of(certificate.status.status),
+                static_cast<int>(reason), sql::timestamp(revoked_at),
+                sql::timestamp(certificate.status.as_of), number(certificate.checked_generation),
+                sql::timestamp(now));
+  if (rows.empty()) return std::nullopt;
+  return id;
+}
+
+std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys,
+                                                 const std::string& institution_id,
+                                                 const IssuerKeyHash& issuer, pki::Bytes serial) {
+  const auto mac = keys.serial_mac(session, issuer, serial);
+  const auto rows =
+      sql::exec(session, kFindCertificate, institution_id, sql::bytea(issuer), sql::bytea(mac));
+  if (rows.empty()) return std::nullopt;
+  return KnownCertificate{rows[0][0].as<std::string>(), rows[0][1].as<std::string>(),
+                          status_of(rows[0][2].as<std::string>())};
+}
+
+bool try_detection_lock(Session& session, const IssuerKeyHash& issuer) {
+  return sql::exec(session, kTryDetection, detection_key(issuer))[0][0].as<bool>();
+}
+
+void release_detection_lock(Session& session, const IssuerKeyHash& issuer) {
+  sql::exec(session, kEndDetection, detection_key(issuer));
+}
+
+bool announce(Session& session, const IssuerKeyHash& issuer, const GenerationName& from,
+              const GenerationName& target) {
+  sql::exec(session, kLockAlone, lock_key(issuer));
+  return !sql::exec(session, kAnnounce, sql::bytea(issuer), number(from.number),
+                    number(from.checksum), number(target.number), number(target.checksum))
+              .empty();
+}
+
+void forget_checks(Session& session, const IssuerKeyHash& issuer, std::uint64_t newest) {
+  sql::exec(session, kForget, sql::bytea(issuer), number(newest));
+}
+
+bool finish_detection(Session& session, const IssuerKeyHash& issuer, const DetectionRow& row) {
+  const auto rows = sql::exec(session, kFinish, sql::bytea(issuer), number(row.from.number),
+                              number(row.from.checksum), number(row.to.number),
+                              number(row.to.checksum), sql::timestamp(row.ended_at));
+  if (rows.empty()) return false;
+  sql::exec(session, kRecord, sql::bytea(issuer), number(row.to.number), number(row.from.number),
+            number(row.entries), number(row.changed), sql::timestamp(row.started_at),
+            sql::timestamp(row.ended_at));
+  return true;
+}
+
+DetectionFigures detection_figures(Session& session, const IssuerKeyHash& issuer) {
+  const auto rows = sql::exec(session, kFigures, sql::bytea(issuer));
+  return {rows[0][0].as<std::uint64_t>(), rows[0][1].as<std::uint64_t>()};
+}
+
+std::uint64_t count_awaiting(Session& session) {
+  return sql::exec(session, kAwaiting)[0][0].as<std::uint64_t>();
+}
+
+std::uint64_t tell_stale(Session& session, const IssuerKeyHash& issuer, const std::string& name,
+                         std::optional<pki::Time> since, pki::Time now) {
+  if (!since) {
+    sql::exec(session, kFresh, sql::bytea(issuer));
+    return 0;
+  }
+  if (sql::exec(session, kStale, sql::bytea(issuer), sql::timestamp(*since)).empty()) return 0;
+  std::vector<Event> events;
+  for (const pqxx::row& row : sql::exec(session, kWatchers, sql::bytea(issuer))) {
+    Event event;
+    event.type = EventType::status_stale;
+    event.occurred_at = now;
+    event.institution_id = row[0].as<std::string>();
+    event.members = {{"issuer", name}, {"stale_since", pki::to_string(*since)}};
+    events.push_back(std::move(event));
+  }
+  put_events(session, events);
+  return events.size();
+}
+
+}  // namespace server

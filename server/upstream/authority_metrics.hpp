@@ -1,0 +1,13 @@
+// authority_metrics.hpp: what is counted of the authority, as metrics.
+#pragma once
+
+#include "server/metrics.hpp"
+#include "server/upstream/authority_link.hpp"
+
+namespace server {
+
+// tashika_authority_*. Any thread. No label holds more than what this program names itself.
+void add_authority_metrics(const AuthorityLink& link, CircuitBreaker::Clock::time_point now,
+                           MetricsText& text);
+
+}  // namespace server

@@ -1,0 +1,145 @@
+"""People who consent: the stand-in authority, the platform between it and two banks, and what a bank's server does."""
+import base64
+import hashlib
+import json
+import secrets
+import uuid
+from datetime import datetime, timedelta, timezone
+
+from .country import Country, format_time
+from .database import connect, rows
+from .metrics import Metrics
+from .platform import SERVICE, Platform
+from .program import Server, wait_until
+
+NOTICE = {"version": "2026-05", "language": "ja", "sha256": hashlib.sha256(b"the notice").hexdigest()}
+SCOPES = ["attr:name", "attr:address", "attr:birthdate"]
+PURPOSE = "https://bank.example/purposes/ongoing-diligence"
+
+
+class Served:
+    """An issuer of the stand-in's, as a table of the configuration."""
+
+    def __init__(self, authority, options):
+        self.authority, self.options = authority, options
+
+    def toml(self):
+        from .program import toml_lines
+        base = self.authority["urls"]["http"]
+        table = {"name": self.authority["name"], "certificate": self.authority["certificate"],
+                 "crl": [base + "full.crl"], "delta_crl": [base + "delta.crl"], **self.options}
+        return "[[issuers]]\n" + toml_lines(table)
+
+
+class Town:
+    """Everything, running. Times are real ones; the stand-in's clock is two hours behind, and goes on by a quarter of an
+    hour, to its next delta lists, when a test says so."""
+
+    def __init__(self, directory, cluster, people=12, **sections):
+        start = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=2)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.country = Country(directory, start, seed=1, people=people, municipalities=3)
+        ports = json.loads((self.country.directory / "ports.json").read_text())
+        home = self.country.directory
+        issuers = [Served(one, {}) for one in self.country.authorities() if one["name"].startswith("card-signing")]
+        authority = {"url": f"https://{ports['upstream']}", "certificate": str(home / "operator.pem"),
+                     "key": str(home / "operator.key"), "ca": str(home / "tls-ca.pem"), "withdrawal_poll": "200ms",
+                     "breaker_pause": "100ms", **sections.pop("authority", {})}
+        self.platform = Platform(directory / "platform", cluster, issuers, authority=authority, **sections)
+        self.a, self.b = self.platform.a, self.platform.b
+        self.ingest()
+        self.database = connect(self.platform.url)
+        self.server = self.platform.serve()
+
+    def ingest(self):
+        self.platform.tashika("ingest")
+
+    def new_lists(self):
+        """A quarter of an hour passes at the authority, and its lists are taken in."""
+        self.country.advance(seconds=900)
+        self.ingest()
+
+    def restart(self):
+        self.server = self.platform.serve()
+
+    def rows(self, statement, *arguments):
+        return rows(self.database, statement, *arguments)
+
+    def event(self, person, kind, **options):
+        return self.country.ask("POST", "event", {"person": person, "kind": kind, **options})
+
+    def move(self, person, **options):
+        """Moves; the new certificate is there at once."""
+        done = self.event(person, "move", **options)
+        self.event(person, "reissue")
+        return done
+
+    def billing(self):
+        return self.country.ask("GET", "billing")
+
+    def withdraw_at_authority(self, person):
+        return self.event(person, "withdraw_consent")
+
+    def stop(self):
+        self.server.stop()
+        self.country.stop()
+        self.database.close()
+
+    # --- what a bank does ---
+
+    def document(self, bank, **changes):
+        document = {"institution": bank.id, "service": SERVICE, "scopes": SCOPES, "purpose": PURPOSE, "notice": NOTICE,
+                    "consented_at": format_time(datetime.now(timezone.utc)), "nonce": secrets.token_hex(16)}
+        document |= changes
+        return {name: value for name, value in document.items() if value is not None}
+
+    def sign(self, person, document, form="raw", **options):
+        octets = document if isinstance(document, bytes) else json.dumps(document).encode()
+        encoded = base64.b64encode(octets).decode()
+        signed = self.country.ask("POST", "sign", {"person": person, "document": encoded, "format": form, **options})
+        members = ("certificate", "signature") if form == "raw" else ("cms",)
+        return {"format": form, "document": encoded, **{name: signed[name] for name in members}}
+
+    def registration(self, bank, person, form="raw", document=None, evidence=None, **changes):
+        """The body of POST /consents. `document` changes what is signed, `changes` what is requested."""
+        signed = self.document(bank, **(document or {}))
+        body = {"service_id": SERVICE, "scopes": signed["scopes"], "purpose": PURPOSE, "notice": NOTICE,
+                "channel": "own_app", "consented_at": signed["consented_at"],
+                "evidence": evidence or self.sign(person, signed, form)}
+        return body | changes
+
+    def register(self, client, body, key=None):
+        return client.call("POST", "/v1/consents", body, {"Idempotency-Key": key or str(uuid.uuid4())})
+
+    def consent(self, person, bank=None, **changes):
+        """An active consent whose term has begun."""
+        bank = bank or self.a
+        with bank.client() as client:
+            answer = self.register(client, self.registration(bank, person, **changes))
+        assert answer.status == 201, answer.body
+        self.begin_term(answer.json["consent_id"])
+        return answer.json
+
+    def begin_term(self, consent_id):
+        """Terms begin the day after, and nobody waits for that here."""
+        self.rows("UPDATE consent SET valid_from = valid_from - interval '2 days' WHERE consent_id = %s", consent_id)
+
+    def query(self, client, token, attributes=("name", "address"), key=None, **members):
+        body = {"attributes": list(attributes), "purpose": "liveness_check", **members}
+        return client.call("POST", "/v1/attributes/query", body,
+                           {"Authorization": f"Bearer {token}", "Idempotency-Key": key or str(uuid.uuid4())})
+
+    def withdraw(self, client, consent_id, reason="withdrawn_by_subject_at_institution", **headers):
+        return client.call("POST", f"/v1/consents/{consent_id}/withdrawal", {"reason": reason}, headers)
+
+    def status_of(self, consent_id):
+        return self.rows("SELECT status FROM consent WHERE consent_id = %s", consent_id)[0][0]
+
+    def events(self, consent_id):
+        """What the feed says of a consent, once all is published."""
+        wait_until(lambda: not self.rows("SELECT FROM outbox"), 10, "the fan-out")
+        return [json.loads(item) for item, in self.rows(
+            "SELECT item FROM change_feed WHERE item LIKE %s ORDER BY pos", f"%{consent_id}%")]
+
+
+__all__ = ["NOTICE", "PURPOSE", "SCOPES", "SERVICE", "Metrics", "Server", "Town", "connect"]

@@ -1,0 +1,65 @@
+"""A publisher with a database behind it: registers certificates as a server would, and reads what became of them."""
+import os
+import subprocess
+from pathlib import Path
+
+from .database import connect, rows
+from .program import PROGRAM, seconds, tashika, toml_lines
+
+DRIVER = os.environ.get("WATCH_DRIVER", Path(PROGRAM).parent.parent / "tests/watching/watch_driver")
+
+
+class Watching:
+    """`publisher` is a support.publisher.Publisher; `url` is of an empty database."""
+
+    def __init__(self, publisher, url):
+        self.publisher, self.installation, self.url = publisher, publisher.installation, url
+        self.issuer = publisher.authority.name
+        self.config = self.installation.config
+        with self.config.open("a") as config:
+            config.write("[database]\n" + toml_lines({"url": url, "key_encryption_key": "kek"}))
+        self._run("migrate", "--config", self.config)
+        self.institution = self.add_institution("bank")
+        self.database = connect(url)
+
+    def _run(self, *arguments):
+        result = tashika(*arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def add_institution(self, name):
+        return self._run("institution", "add", "--config", self.config, name).strip()
+
+    def start_driver(self, institution=None):
+        return subprocess.Popen([DRIVER, self.config, institution or self.institution, self.issuer], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def register(self, serials, end="-", institution=None):
+        """Each serial becomes a subject with an active consent: {serial: (subject, certificate, consent, status)}."""
+        serials = list(serials)
+        driver = self.start_driver(institution)
+        out, error = driver.communicate("".join(f"{serial:x} {end}\n" for serial in serials), timeout=seconds(120))
+        assert driver.returncode == 0, error
+        return dict(zip(serials, (tuple(line.split()) for line in out.splitlines()), strict=True))
+
+    def query(self, statement, *arguments):
+        return rows(self.database, statement, *arguments)
+
+    def events(self, subject=None):
+        """(type, members) of a subject, or of all, in the order in which they will be published."""
+        return [(kind, members) for kind, members in self.query(
+            "SELECT type, members::json FROM outbox WHERE %s IS NULL OR subject_id = %s ORDER BY outbox_id", subject, subject)]
+
+    def types(self, subject):
+        return [kind for kind, _ in self.events(subject)]
+
+    def subject(self, subject):
+        """(state, version)"""
+        return self.query("SELECT state, version FROM subject WHERE subject_id = %s", subject)[0]
+
+    def status(self, certificate):
+        return self.query("SELECT status FROM certificate WHERE certificate_id = %s", certificate)[0][0]
+
+    def position(self):
+        """(detected, target), as generations."""
+        return self.query("SELECT detected_generation, target_generation FROM issuer")[0]

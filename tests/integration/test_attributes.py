@@ -1,0 +1,422 @@
+"""Queries: tokens, the latest four information, retries, withdrawals in flight; and the security checks, by number."""
+import base64
+import json
+import os
+import random
+import threading
+import uuid
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwcrypto import jwk, jws
+from support.consenting import Town
+from support.database import Cluster
+from support.program import wait_until
+
+LONG = os.environ.get("TASHIKA_LONG") == "1"
+CANARY_NAME, CANARY_ADDRESS = "加名鳥　歌子", "東京都千代田区加名鳥町９９９番地"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    cluster = Cluster()
+    town = Town(tmp_path_factory.mktemp("attributes"), cluster, people=40, consent={"match": True})
+    yield town
+    town.stop()
+    cluster.remove()
+
+
+@pytest.fixture()
+def client(town):
+    with town.a.client() as client:
+        yield client
+
+
+def unpadded(octets):
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
+def lapse(town, person, kind="move", **options):
+    """The person's certificate is on the lists, and a newer one is there; the platform knows the first."""
+    town.event(person, kind, **options)
+    town.event(person, "reissue")
+    town.new_lists()
+
+
+def lapsed(town, consent):
+    state = "SELECT state FROM subject JOIN consent USING (institution_id, subject_id) WHERE consent_id = %s"
+    wait_until(lambda: town.rows(state, consent["consent_id"])[0][0] in ("awaiting_certificate", "available"), 15,
+               "the change to be detected")
+
+
+# --- answers ---
+
+def test_nothing_has_changed(town, client):
+    consent, before = town.consent(13), town.billing()
+    answer = town.query(client, consent["token"])
+    assert answer.status == 200 and answer.json["outcome"] == "no_newer_information" and not answer.json["billable"]
+    assert answer.json["sub"] == consent["sub"] and "verified_claims" not in answer.json
+    forced = town.query(client, consent["token"], force=True)
+    assert forced.json["outcome"] == "no_newer_information"
+    assert town.billing() == before
+
+
+def test_the_address_changes_and_is_given_once(town, client):
+    consent, fee = town.consent(14), town.billing()["yen"]
+    lapse(town, 14, "marriage", name=CANARY_NAME)
+    lapsed(town, consent)
+    answer = town.query(client, consent["token"], ("name", "address", "birthdate", "gender"))
+    assert answer.status == 200, answer.body
+    told = answer.json
+    assert told["outcome"] == "provided" and told["billable"]
+    claims = told["verified_claims"]["claims"]
+    person = town.country.ask("GET", "people/14")
+    assert claims["name"] == CANARY_NAME and claims["address"].keys() == {"formatted"}
+    assert claims[f"{town.platform.base_url}/claims/name_substitutions"].strip("01") == ""
+    assert "gender" not in claims and told["not_provided"] == [{"attribute": "gender", "reason": "not_consented"}]
+    verification = told["verified_claims"]["verification"]
+    assert verification["trust_framework"].endswith("/trust_framework/jp_jpki")
+    assert verification["evidence"][0]["check_details"][0]["check_id"] == told["disclosure_id"]
+    assert town.billing()["yen"] == fee + 20, person
+    assert town.query(client, consent["token"]).json["outcome"] == "no_newer_information"
+    assert town.billing()["yen"] == fee + 20
+    events = town.events(consent["consent_id"])
+    assert "subject.update_delivered" in [one["type"] for one in events]
+    versions = [one["subject_version"] for one in events if "subject_version" in one]
+    assert versions == sorted(versions)
+
+
+def test_what_was_not_asked_for_can_be_asked_for_later(town, client):
+    consent = town.consent(15)
+    lapse(town, 15)
+    lapsed(town, consent)
+    first = town.query(client, consent["token"], ("address",)).json
+    assert first["verified_claims"]["claims"].keys() >= {"address"} and "name" not in first["verified_claims"]["claims"]
+    assert town.query(client, consent["token"], ("address",)).json["outcome"] == "no_newer_information"
+    assert town.query(client, consent["token"], ("name", "birthdate")).json["outcome"] == "provided"
+    assert town.query(client, consent["token"]).json["outcome"] == "no_newer_information"
+
+
+def test_a_certificate_is_awaited(town, client):
+    consent = town.consent(16)
+    town.event(16, "move")
+    town.new_lists()
+    lapsed(town, consent)
+    answer = town.query(client, consent["token"])
+    assert answer.status == 200 and answer.json["outcome"] == "awaiting_certificate" and not answer.json["billable"]
+
+
+@pytest.mark.parametrize("person, trait", [(3, "unknown_birth_day"), (4, "unknown_sex"), (12, "unknown_birthdate"),
+                                           (11, "long_serial"), (9, "surrogate_pair"), (2, "map_of_other_length")])
+def test_awkward_people_are_given_as_they_are(town, client, person, trait):
+    consent = town.consent(person, document={"scopes": ["attr:address", "attr:birthdate", "attr:gender", "attr:name"]})
+    lapse(town, person)
+    lapsed(town, consent)
+    claims = town.query(client, consent["token"], ("name", "birthdate", "gender")).json["verified_claims"]["claims"]
+    parts = f"{town.platform.base_url}/claims/birthdate_parts"
+    if trait in ("unknown_birth_day", "unknown_birthdate"):
+        assert "birthdate" not in claims or len(claims["birthdate"]) == 4
+        assert parts in claims or len(claims["birthdate"]) == 4
+    else:
+        assert len(claims["birthdate"]) == 10
+    assert claims["gender"] == "unknown" if trait == "unknown_sex" else claims["gender"] in ("male", "female")
+
+
+def test_check_21_only_what_was_consented(town, client):
+    consent = town.consent(17, document={"scopes": ["attr:name"]})
+    assert town.query(client, consent["token"], ("address",)).is_problem("scope-not-granted", 403)
+    lapse(town, 17, address=CANARY_ADDRESS)
+    lapsed(town, consent)
+    answer = town.query(client, consent["token"], ("name", "address"))
+    assert answer.json["outcome"] == "provided" and CANARY_ADDRESS not in answer.body.decode()
+
+
+def test_before_and_after_the_term(town, client):
+    consent = town.consent(18)
+    town.rows("UPDATE consent SET valid_from = now() + interval '1 day' WHERE consent_id = %s", consent["consent_id"])
+    assert town.query(client, consent["token"]).is_problem("consent-not-yet-valid", 409)
+
+
+# --- tokens: checks 1 to 6 ---
+
+def forged(town, token):
+    """(what it is, the token) for tokens that are none of ours."""
+    header, payload, signature = token.split(".")
+    claims = base64.urlsafe_b64decode(payload + "==")
+    good = json.loads(base64.urlsafe_b64decode(header + "=="))
+    with town.a.client() as client:
+        key = jwk.JWK(**client.get("/.well-known/jwks.json").json["keys"][0])
+    raw = base64.urlsafe_b64decode(signature + "==")
+    other = ec.generate_private_key(ec.SECP256R1())
+
+    def with_header(text):
+        return f"{unpadded(text.encode())}.{payload}.{signature}"
+
+    yield "1 none", with_header(json.dumps(good | {"alg": "none"}))
+    yield "1 no signature", f"{unpadded(json.dumps(good | {'alg': 'none'}).encode())}.{payload}."
+    public = jwk.JWK(kty="oct", k=unpadded(key.export_to_pem()))
+    confused = jws.JWS(claims)
+    confused.add_signature(public, "HS256", json.dumps(good | {"alg": "HS256"}))
+    yield "1 HS256 with our public key", confused.serialize(compact=True)
+    yield "1 lower case", with_header(json.dumps(good | {"alg": "es256"}))
+    yield "1 ES384", with_header(json.dumps(good | {"alg": "ES384"}))
+    yield "2 a member twice", with_header(f'{{"alg":"ES256","typ":"consent+jwt","kid":"{good["kid"]}","alg":"none"}}')
+    for extra in ("jwk", "jku", "x5u", "x5c", "crit"):
+        yield f"3 {extra}", with_header(json.dumps(good | {extra: "https://127.0.0.1:1/"}))
+    der = other.sign(b"x", ec.ECDSA(hashes.SHA256()))
+    yield "4 DER", f"{header}.{payload}.{unpadded(der)}"
+    yield "4 r is 0", f"{header}.{payload}.{unpadded(bytes(32) + raw[32:])}"
+    yield "4 too short", f"{header}.{payload}.{unpadded(raw[:63])}"
+    yield "4 too long", f"{header}.{payload}.{unpadded(raw + bytes(1))}"
+    yield "4 padded", f"{header}.{payload}.{signature}=="
+    yield "4 with a space", f"{header}.{payload}.{signature} "
+    yield "5 another type", with_header(json.dumps(good | {"typ": "at+jwt"}))
+    stranger = jws.JWS(claims)
+    stranger.add_signature(jwk.JWK.from_pyca(other), "ES256", json.dumps(good))
+    yield "another's key", stranger.serialize(compact=True)
+    yield "28 unknown key", with_header(json.dumps(good | {"kid": "1999-01-zzzz"}))
+    yield "too long", token + "A" * 4096
+
+
+def test_checks_1_to_5_tokens_that_are_none(town, client):
+    token = town.consent(19)["token"]
+    bodies = set()
+    for what, one in forged(town, token):
+        answer = town.query(client, one)
+        if "space" not in what:
+            assert answer.is_problem("token-invalid", 401), what
+            bodies.add(tuple(sorted((name, value) for name, value in answer.json.items() if name != "instance")))
+        assert answer.status == 401, what
+    assert len(bodies) == 1, "why a token failed does not show"
+    assert town.query(client, token).status == 200
+
+
+def test_check_6_another_banks_token(town):
+    consent = town.consent(20)
+    with town.b.client() as other:
+        assert town.query(other, consent["token"]).is_problem("token-invalid", 401)
+        answer = other.get(f"/v1/disclosures?consent_id={consent['consent_id']}")
+        assert answer.is_problem("not-found", 404)
+    with town.a.client("poller") as poller:
+        assert town.query(poller, consent["token"]).is_problem("role-missing", 403)
+
+
+# --- retries ---
+
+def test_check_19_fifty_equal_queries_cost_one_fee(town):
+    consent = town.consent(21)
+    lapse(town, 21)
+    lapsed(town, consent)
+    fee, key, answers = town.billing()["yen"], str(uuid.uuid4()), []
+
+    def send():
+        with town.a.client() as client:
+            answers.append(town.query(client, consent["token"], key=key))
+
+    threads = [threading.Thread(target=send) for _ in range(50)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+    assert {one.status for one in answers} <= {200, 409}
+    assert len({one.json["disclosure_id"] for one in answers if one.status == 200}) == 1
+    assert {one.json["code"] for one in answers if one.status == 409} <= {"idempotency-in-progress", "already-delivered"}
+    assert town.billing()["yen"] == fee + 20
+    states = town.rows("SELECT state FROM disclosure WHERE consent_id = %s", consent["consent_id"])
+    assert states == [("completed",)]
+    with town.a.client() as client:
+        wait_until(lambda: town.query(client, consent["token"], key=key).status == 409, 5, "the delivery to be marked")
+        assert town.query(client, consent["token"], key=key).is_problem("already-delivered", 409)
+        answer = town.query(client, consent["token"], key=key, force=True)
+        assert answer.is_problem("idempotency-key-reused", 422)
+    kept = town.rows("SELECT response_sealed FROM idempotency WHERE idempotency_key = %s", key)
+    assert kept == [(None,)], "values are never kept"
+
+
+def test_check_19_the_server_dies_between_the_effect_and_the_answer(town):
+    consent = town.consent(22)
+    lapse(town, 22)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    with town.a.client() as client:
+        first = town.query(client, consent["token"], key=key)
+    marked = "SELECT is_delivered FROM idempotency WHERE idempotency_key = %s"
+    wait_until(lambda: town.rows(marked, key)[0][0], 5, "the delivery to be marked")
+    # As it is when the process ended after its last transaction, before the answer went out.
+    town.rows("UPDATE idempotency SET is_delivered = false WHERE idempotency_key = %s", key)
+    with town.a.client() as client:
+        again = town.query(client, consent["token"], key=key)
+    assert again.status == 200 and again.json["verified_claims"]["claims"] == first.json["verified_claims"]["claims"]
+    assert again.json["disclosure_id"] == first.json["disclosure_id"]
+    assert town.billing()["yen"] == fee + 20
+
+
+def test_check_19_the_server_dies_while_the_authority_is_asked(town):
+    consent = town.consent(23)
+    lapse(town, 23)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    town.country.fail(path="/v1/four-information", kind="delay", value=1500, count=1)
+
+    def send():
+        try:
+            with town.a.client() as client:
+                town.query(client, consent["token"], key=key)
+        except OSError:
+            pass  # as it should be
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    started = "SELECT FROM disclosure WHERE consent_id = %s AND state = 'started'"
+    wait_until(lambda: town.rows(started, consent["consent_id"]), 5, "the question")
+    town.server.process.kill()
+    town.server.process.wait()
+    thread.join()
+    town.country.heal()
+    town.restart()
+    with town.a.client() as client:
+        assert town.query(client, consent["token"], key=key).is_problem("idempotency-in-progress", 409)
+        town.rows("UPDATE idempotency SET started_at = started_at - interval '1 minute' WHERE idempotency_key = %s", key)
+        answer = town.query(client, consent["token"], key=key)
+    assert answer.status == 200 and answer.json["outcome"] == "provided"
+    assert town.billing()["yen"] == fee + 20
+
+
+def test_the_authority_is_away(town, client):
+    consent = town.consent(24)
+    lapse(town, 24)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    town.country.fail(path="/v1/four-information", kind="status", value=503)
+    try:
+        answer = town.query(client, consent["token"], key=key)
+        assert answer.is_problem("authority-unavailable", 503) and int(answer.headers["retry-after"]) >= 1
+    finally:
+        town.country.heal()
+    wait_until(lambda: town.query(client, consent["token"], key=key).status == 200, 10, "the breaker")
+    assert town.billing()["yen"] == fee + 20
+
+
+# --- withdrawal in flight ---
+
+def test_check_14_no_disclosure_is_completed_after_a_withdrawal(town):
+    rounds = 10_000 if LONG else 150
+    dice = random.Random(14)
+    people = range(25, 33)
+    for person in people:
+        town.consent(person)
+    for _ in range(rounds):
+        race(town, dice, dice.choice(people))
+    late = town.rows("""
+        SELECT d.seq, w.seq FROM audit d
+          JOIN disclosure x ON x.disclosure_id = d.object
+          JOIN audit w ON w.institution_id = d.institution_id AND w.object = x.consent_id
+                      AND w.verb = 'consent.withdrawn'
+         WHERE d.verb = 'disclosure.completed' AND d.seq > w.seq""")
+    assert late == []
+    ends = dict(town.rows("SELECT state, count(*) FROM disclosure WHERE consent_id IN (SELECT consent_id FROM consent "
+                          "WHERE status = 'withdrawn') GROUP BY state"))
+    assert ends.get("completed", 0) > 0 and "started" not in ends
+
+
+def race(town, dice, person):
+    consent = town.consent(person)
+    town.country.fail(path="/v1/four-information", kind="delay", value=dice.randrange(0, 12), count=1)
+    answers = {}
+
+    def query():
+        with town.a.client() as client:
+            answers["query"] = town.query(client, consent["token"], force=True)
+
+    thread = threading.Thread(target=query)
+    with town.a.client() as client:
+        client.get("/v1/usage?from=2026-01-01&to=2026-01-02")  # the connection is there
+        thread.start()
+        threading.Event().wait(dice.random() * 0.03)
+        answers["withdrawal"] = town.withdraw(client, consent["consent_id"])
+    thread.join()
+    town.country.heal()
+    assert answers["withdrawal"].status == 200
+    assert answers["query"].status in (200, 401, 403), answers["query"].body
+
+
+# --- many, comparing, records ---
+
+def test_a_batch_has_an_end_for_each(town, client):
+    good, bad = town.consent(33), town.consent(34)
+    town.withdraw(client, bad["consent_id"])
+    items = [{"token": one, "attributes": ["name"], "purpose": "liveness_check"}
+             for one in (good["token"], bad["token"], "nonsense", good["token"])]
+    answer = client.call("POST", "/v1/attributes/query-batch", {"items": items},
+                         {"Idempotency-Key": str(uuid.uuid4())})
+    assert answer.status == 200, answer.body
+    results = answer.json["results"]
+    assert [one.get("outcome") or one["problem"]["code"] for one in results] == [
+        "no_newer_information", "consent-withdrawn", "token-invalid", "no_newer_information"]
+
+
+def test_check_20_comparing_tells_four_words_and_has_a_budget(town, client):
+    consent = town.consent(35)
+    lapse(town, 35, "marriage", name=CANARY_NAME)
+    lapsed(town, consent)
+    values = {"name": CANARY_NAME.replace("　", " "), "address": {"formatted": "どこか"}, "gender": "male"}
+
+    def match():
+        return client.call("POST", "/v1/attributes/match", {"values": values, "normalization": "jp-2026-1"},
+                           {"Authorization": f"Bearer {consent['token']}", "Idempotency-Key": str(uuid.uuid4())})
+
+    answer = match()
+    assert answer.status == 200, answer.body
+    assert answer.json["outcome"] == "compared" and answer.json["results"]["name"] == "match"
+    assert answer.json["results"]["address"] in ("mismatch", "indeterminate")
+    assert answer.json["results"]["gender"] == "not_consented"
+    assert CANARY_NAME not in answer.body.decode()
+    codes = [match().status for _ in range(5)]
+    assert codes == [200] * 4 + [429]
+    kinds = town.rows("SELECT DISTINCT kind FROM disclosure WHERE consent_id = %s", consent["consent_id"])
+    assert kinds == [("match",)]
+
+
+def test_records_of_what_was_given(town, client):
+    consent = town.consent(36)
+    for _ in range(3):
+        town.query(client, consent["token"])
+    page = client.get(f"/v1/disclosures?consent_id={consent['consent_id']}&limit=2").json
+    assert len(page["items"]) == 2 and page["items"][0]["attributes"] == ["name", "address"]
+    rest = client.get(f"/v1/disclosures?consent_id={consent['consent_id']}&limit=2&page_token={page['next_page_token']}")
+    assert len(rest.json["items"]) == 1 and rest.json["next_page_token"] is None
+    with town.b.client() as other:
+        assert other.get(f"/v1/disclosures?limit=2&page_token={page['next_page_token']}").is_problem("not-found", 404)
+    usage = client.get("/v1/usage?from=2020-01-01&to=2020-12-31")
+    assert usage.status == 200 and usage.json["items"] == []
+    today = town.rows("SELECT (now() AT TIME ZONE 'Asia/Tokyo')::date::text")[0][0]
+    items = client.get(f"/v1/usage?from={today}&to={today}").json["items"]
+    assert any(one["rule"] == "provided" and one["yen"] == 20 * one["uses"] for one in items)
+    assert client.get("/v1/usage?from=tomorrow&to=2026-01-01").is_problem("value-out-of-range", 422)
+
+
+def test_what_nobody_finished_is_closed(town):
+    consent = town.consent(37)
+    with town.a.client() as client:
+        disclosure = town.query(client, consent["token"]).json["disclosure_id"]
+    town.rows("UPDATE disclosure SET state = 'started', ended_at = NULL, outcome = NULL, started_at = now() - interval "
+              "'11 minutes' WHERE disclosure_id = %s", disclosure)
+    wait_until(lambda: town.rows("SELECT state FROM disclosure WHERE disclosure_id = %s", disclosure) == [("failed",)],
+               15, "the job")
+
+
+def test_checks_21_and_22_nobody_wrote_down_what_passed_through(town, tmp_path):
+    town.platform.tashika("audit", "verify")
+    dump = tmp_path / "dump.sql"
+    from support.database import connect
+    tables = [name for name, in town.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'tashika'")]
+    with connect(town.platform.url) as database, dump.open("w") as out:
+        for name in tables:
+            with database.cursor() as cursor:
+                cursor.copy_expert(f"COPY {name} TO STDOUT", out)
+    serials = [one["serial"] for one in town.country.ask("GET", "people/14")["certificates"]]
+    places = [dump, town.server.log, *town.platform.directory.rglob("*.log")]
+    metrics = town.server.ops("/metrics")[1]
+    for canary in (CANARY_NAME, CANARY_ADDRESS, CANARY_NAME.split("　")[0], *serials):
+        for place in places:
+            assert canary.lower() not in place.read_text(errors="replace").lower(), f"{place} has it"
+        assert canary not in metrics
