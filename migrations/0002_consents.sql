@@ -85,6 +85,7 @@ CREATE TABLE consent (
 );
 CREATE INDEX consent_of_subject ON consent (institution_id, subject_id);
 CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, service_id) WHERE status = 'active';
+CREATE INDEX consent_of_service ON consent (institution_id, service_id) WHERE status IN ('pending', 'active');
 CREATE INDEX consent_to_relay ON consent (relay_at) WHERE relay_at IS NOT NULL;
 CREATE INDEX consent_to_end ON consent (valid_until) WHERE status = 'active';
 CREATE INDEX consent_at_authority ON consent (authority_consent);

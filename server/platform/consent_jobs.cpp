@@ -173,24 +173,31 @@ boost::asio::awaitable<void> ConsentJobs::hear_withdrawals() {
 
 boost::asio::awaitable<void> ConsentJobs::expire() {
   const pki::Time now = parts_.clock();
-  const auto due = co_await parts_.database.run([&](Connection& connection) {
+  const auto past = co_await parts_.database.run([&](Connection& connection) {
     Session session(connection);
     return consents_past_term(session, now, kBatch);
   });
-  for (const ConsentName& name : due) {
-    co_await parts_.database.run([&](Connection& connection) {
-      Session session(connection);
-      if (!end_consent_by_name(session, name,
-                               {ConsentStatus::expired,
-                                {"platform", "validity_ended", now},
-                                ConsentEnding::Relay::no},
-                               "platform", now)) {
-        return;
-      }
-      session.commit();
-      ++figures_.expired;
-    });
-  }
+  const ConsentEnding over{
+      ConsentStatus::expired, {"platform", "validity_ended", now}, ConsentEnding::Relay::no};
+  for (const ConsentName& name : past) co_await end_one(name, over, now);
+  const auto ended = co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection);
+    return consents_of_ended_services(session, kBatch);
+  });
+  const ConsentEnding discontinued{ConsentStatus::withdrawn,
+                                   {"institution", "service_discontinued", now},
+                                   ConsentEnding::Relay::yes};
+  for (const ConsentName& name : ended) co_await end_one(name, discontinued, now);
+}
+
+boost::asio::awaitable<void> ConsentJobs::end_one(const ConsentName& name,
+                                                  const ConsentEnding& ending, pki::Time now) {
+  co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection);
+    if (!end_consent_by_name(session, name, ending, "platform", now)) return;
+    session.commit();
+    ++figures_.ended;
+  });
 }
 
 // A month before a term or the last token ends, by expiry_notice.
@@ -254,7 +261,7 @@ void ConsentJobs::describe(MetricsText& text) const {
         figures_.relayed);
   count("tashika_consent_withdrawals_heard_total", "Consents that ended at the authority.",
         figures_.withdrawals_heard);
-  count("tashika_consent_expired_total", "Consents whose term ended.", figures_.expired);
+  count("tashika_consent_ended_total", "Consents whose term or service ended.", figures_.ended);
   count("tashika_consent_reminders_total", "Notices of ends to come.", figures_.reminders);
   count("tashika_disclosures_abandoned_total", "Disclosures that nobody finished.",
         figures_.abandoned);

@@ -38,7 +38,7 @@ class ConsentJobs {
   struct Figures {
     std::atomic<std::uint64_t> relayed{};
     std::atomic<std::uint64_t> withdrawals_heard{};
-    std::atomic<std::uint64_t> expired{};
+    std::atomic<std::uint64_t> ended{};
     std::atomic<std::uint64_t> reminders{};
     std::atomic<std::uint64_t> abandoned{};
     std::atomic<std::uint64_t> pruned{};
@@ -47,7 +47,9 @@ class ConsentJobs {
                                      std::function<boost::asio::awaitable<void>()> job);
   boost::asio::awaitable<void> relay();
   boost::asio::awaitable<void> hear_withdrawals();
-  boost::asio::awaitable<void> expire();
+  boost::asio::awaitable<void> expire();  // of terms and of services
+  boost::asio::awaitable<void> end_one(const ConsentName& name, const ConsentEnding& ending,
+                                       pki::Time now);
   boost::asio::awaitable<void> remind();
   boost::asio::awaitable<void> tidy();
 

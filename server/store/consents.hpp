@@ -138,6 +138,9 @@ struct ConsentName {
 // Active ones whose term is over.
 [[nodiscard]] std::vector<ConsentName> consents_past_term(Session& session, pki::Time now,
                                                           std::uint32_t limit);
+// Pending and active ones of services that have ended.
+[[nodiscard]] std::vector<ConsentName> consents_of_ended_services(Session& session,
+                                                                  std::uint32_t limit);
 // Active ones that end before `until` and whose institution was not told yet.
 [[nodiscard]] std::vector<ConsentName> consents_ending(Session& session, pki::Time until,
                                                        std::uint32_t limit);

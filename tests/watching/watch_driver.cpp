@@ -30,9 +30,11 @@ constexpr Statement kConsent{
     "INSERT INTO consent (institution_id, consent_id, subject_id, service_id, status, scopes, "
     "purpose, notice_version, notice_language, notice_sha256, channel, evidence_format, "
     "evidence_sha256, nonce_sha256, signed_with, consented_at, received_at, authority_consent, "
-    "valid_from, valid_until, created_at, known_certificate) VALUES ($1, $2, $3, 'svc_test', 'active', "
+    "valid_from, valid_until, created_at, known_certificate) VALUES ($1, $2, $3, 'svc_test', "
+    "'active', "
     "'{attr:address}', 'test', '1', 'ja', sha256('n'), 'own_app', 'raw', sha256($2::text::bytea), "
-    "sha256($2::text::bytea), $4, $5, $5, 'authority-' || $2, $5, $5 + interval '10 years', $5, $4)"};
+    "sha256($2::text::bytea), $4, $5, $5, 'authority-' || $2, $5, $5 + interval '10 years', $5, "
+    "$4)"};
 
 pki::Time now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
