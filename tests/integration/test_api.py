@@ -197,6 +197,12 @@ def test_json_does_not_depend_on_the_language(a):
     assert len({a.get("/nothing", Accept_Language=language).body for language in ("ja", "en", "fr;q=0.1")}) == 1
 
 
+def test_an_answer_without_content_says_nothing_of_one(a):
+    answer = a.call("PUT", ACKNOWLEDGEMENT, {"cursor": a.get(CHANGES).json["next_cursor"]})
+    assert (answer.status, answer.body) == (204, b"")
+    assert not answer.headers.keys() & {"content-length", "content-type"}  # RFC 9110 8.6
+
+
 # --- what is refused (23, 24) ---------------------------------------------------------------------------------------
 
 def test_23_tokens_in_addresses_are_refused(a, server):
