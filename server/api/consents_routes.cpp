@@ -7,6 +7,7 @@
 
 #include "server/api/members.hpp"
 #include "server/api/strict_json.hpp"
+#include "server/platform/attributes.hpp"
 #include "server/platform/problem.hpp"
 
 namespace server {

@@ -50,6 +50,15 @@ class Town:
         self.ingest()
         self.database = connect(self.platform.url)
         self.server = self.platform.serve()
+        self.last_person = 12  # those before are awkward, and for who wants them
+
+    def somebody(self):
+        """The number of somebody new who can sign."""
+        while True:
+            self.last_person += 1
+            seats = self.country.ask("GET", f"people/{self.last_person}")["current"]
+            if seats.get("card signing", {}).get("condition") == "good":
+                return self.last_person
 
     def ingest(self):
         self.platform.tashika("ingest")
