@@ -276,7 +276,7 @@ def test_check_19_the_server_dies_while_the_authority_is_asked(town):
 
     thread = threading.Thread(target=send)
     thread.start()
-    started = "SELECT FROM disclosure WHERE consent_id = %s AND state = 'started'"
+    started = "SELECT 1 FROM disclosure WHERE consent_id = %s AND state = 'started'"
     wait_until(lambda: town.rows(started, consent["consent_id"]), 5, "the question")
     town.server.process.kill()
     town.server.process.wait()
