@@ -37,7 +37,7 @@ struct JwsHeader {
 // Verifies an ES256 signature (RFC 7518 3.4): r and s, 32 octets each, from 1 to n - 1. (r, n - s)
 // verifies, too, as everywhere: a token's identity is its jti, never its bytes.
 // Errors: token_algorithm if the key is not on P-256; signature_form, bad_signature.
-// Cost: one P-256 verification; the context is kept per thread and key.
+// Cost: one P-256 verification; contexts of the last keys are kept per thread.
 [[nodiscard]] Result<void> verify_es256(const PublicKey& key, std::string_view signed_part,
                                         Bytes signature);
 

@@ -65,11 +65,14 @@ std::optional<std::uint32_t> ApiHandler::body_bytes_max(Method method, std::stri
 }
 
 void ApiHandler::handle(const HttpRequest& request, HttpConnection& connection) {
-  asio::co_spawn(connection.executor(), serve(request, connection.shared_from_this()),
-                 [](const std::exception_ptr& error) {
+  const auto alive = connection.shared_from_this();
+  asio::co_spawn(connection.executor(), serve(request, alive),
+                 [alive](const std::exception_ptr& error) {
                    // serve() answers whatever happens; only an answer that can't be made, for want
-                   // of memory, comes here, and its connection is ended by its owner's time-outs.
-                   if (error) log(Level::error, "answer_failed");
+                   // of memory, comes here.
+                   if (!error) return;
+                   log(Level::error, "answer_failed");
+                   alive->abort();
                  });
 }
 
@@ -236,9 +239,11 @@ void ApiHandler::respond(const HttpRequest& request, HttpConnection& connection,
       names_etag(request.if_none_match, response.etag)) {
     response.status = 304;
   }
-  const std::string body = !response.text.empty()    ? std::move(response.text)
-                           : response.body.is_null() ? std::string()
-                                                     : response.body.dump();
+  const std::string body =
+      !response.text.empty() ? std::move(response.text)
+      : response.body.is_null()
+          ? std::string()
+          : response.body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   const std::string lines = headers(request, exchange, response);
   common_.stats.count(exchange.route, response.status,
                       std::chrono::steady_clock::now() - exchange.started);

@@ -205,9 +205,10 @@ int serve(Config config, const IssuerSet& issuers) {
       nullptr,
       nullptr};
   if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
-  if (config.api)
+  if (config.api) {
     serving.platform =
         std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
+  }
   if (config.database) {
     serving.watcher =
         std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock, end_consent_there);

@@ -98,9 +98,10 @@ asio::awaitable<void> AvailabilityChecks::ask_some(std::vector<Asked>& all, std:
   // One that fails ends the round: the rest would wait for the same.
   while (next < all.size() && !has_failed) {
     Asked& one = all[next++];
+    // It has a name because g++ 12 destroys a braced temporary of a co_await expression twice.
+    const CertificateName lapsed{one.check->issuer, one.check->serial};
     try {
-      one.answer = co_await gateway_.newer_certificate(one.check->authority_consent_id,
-                                                       {one.check->issuer, one.check->serial});
+      one.answer = co_await gateway_.newer_certificate(one.check->authority_consent_id, lapsed);
     } catch (const AuthorityUnavailable& error) {
       has_failed = true;
       log(Level::warning, "authority_unavailable", {{"error", error.what()}});

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "server/api/certificates_routes.hpp"
 #include "server/api/changes_routes.hpp"
 #include "server/api/documents.hpp"
 #include "server/api/problem_body.hpp"
@@ -26,7 +27,6 @@ const std::set<std::string> kElsewhere = {
     "POST /v1/attributes/match",
     "POST /v1/attributes/query",
     "POST /v1/attributes/query-batch",
-    "POST /v1/certificates/status",
     "POST /v1/consent-tokens/reissue",
     "POST /v1/consents",
     "POST /v1/consents/{}/tokens",
@@ -63,9 +63,12 @@ std::vector<Route> routes_of_the_program() {
   alignas(Database) static std::byte database[sizeof(Database)];
   alignas(ChangesService) static std::byte changes[sizeof(ChangesService)];
   std::vector<Route> out = public_routes(config, reinterpret_cast<Database&>(database));
-  for (Route& route : changes_routes(reinterpret_cast<ChangesService&>(changes))) {
-    out.push_back(std::move(route));
-  }
+  alignas(CertificateStatusService) static std::byte status[sizeof(CertificateStatusService)];
+  const auto append = [&out](std::vector<Route> more) {
+    for (Route& route : more) out.push_back(std::move(route));
+  };
+  append(changes_routes(reinterpret_cast<ChangesService&>(changes)));
+  append(certificates_routes(reinterpret_cast<CertificateStatusService&>(status)));
   return out;
 }
 

@@ -1,5 +1,6 @@
 """The feed of changes on a real PostgreSQL: API.md section 4, and checks 6 and 15 to 18 of the security list."""
 import json
+import re
 import subprocess
 import threading
 import uuid
@@ -9,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 from support.feed import DRIVER, TIMEOUT, Cluster, Driver
-from support.program import PROGRAM
+from support.program import PROGRAM, wait_until
 
-INSTITUTIONS = 14
+INSTITUTIONS = 20
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,8 @@ def feeds(tmp_path_factory):
                               capture_output=True, timeout=TIMEOUT).stdout
         world = SimpleNamespace(cluster=cluster, key=key, directory=directory,
                                 fresh=[json.loads(line) for line in made.splitlines()])
-        world.server = Driver(cluster.url, key, tick=20, prune_batch=2)
+        world.other = world.fresh.pop()
+        world.server = Driver(cluster.url, key, tick=20, measure_seconds=0)
         yield world
         world.server.end()
     finally:
@@ -53,14 +55,18 @@ def put(feeds, bank, count=1):
 
 def published(feeds, bank, count):
     """A page with all of them, once they are there."""
-    while True:
+    def found():
         page = feeds.server.page(bank, limit=1000)
-        if len(page["items"]) == count:
-            return page
+        return page if len(page["items"]) == count else None
+    return wait_until(found, timeout=30, what=f"{count} items")
 
 
 def cursor_at(feeds, bank, count):
     return feeds.server.page(bank, limit=count)["next_cursor"]
+
+
+def page_of(future):
+    return json.loads(future.result(TIMEOUT)["page"])
 
 
 def epoch_of(feeds, bank):
@@ -187,8 +193,7 @@ def test_check_16_dense_and_each_once_through_rollbacks_and_crashes(feeds):
     for writer in writers:
         follow(writer, writer.stdout)
         assert writer.wait(TIMEOUT) == 0
-    while feeds.cluster.execute("SELECT count(*) FROM outbox") != [(0,)]:
-        pass
+    wait_until(lambda: feeds.cluster.execute("SELECT count(*) FROM outbox") == [(0,)], what="the outbox to be empty")
     for reader in readers:
         reader.last_round.set()
         reader.join(TIMEOUT)
@@ -214,7 +219,7 @@ def test_check_16_dense_and_each_once_through_rollbacks_and_crashes(feeds):
 
 
 def test_unrelated_transactions_do_not_hold_up_the_feed(feeds, bank):
-    other = feeds.fresh[0]
+    other = feeds.other
     writing, reading = feeds.cluster.connect(), feeds.cluster.connect()
     with writing.cursor() as one, reading.cursor() as two:
         # Events that are older in the outbox, not committed; an acknowledgement; an old snapshot.
@@ -235,32 +240,29 @@ def test_unrelated_transactions_do_not_hold_up_the_feed(feeds, bank):
 # --- waiting ---
 
 def test_a_wait_ends_with_the_first_item_and_wakes_nobody_else(feeds, bank):
-    other = feeds.fresh[0]
+    other = feeds.other
     listening = feeds.cluster.connect()
     listening.autocommit = True
     listening.cursor().execute("LISTEN tashika_changes")
     waits = {one: feeds.server.begin("page", institution=one, wait=50) for one in (bank, other)}
-    while feeds.server.ask("stats")["waiters"] != 2:
-        pass
+    wait_until(lambda: feeds.server.ask("stats")["waiters"] == 2, what="waiters")
     put(feeds, bank)
-    assert waits[bank].result(TIMEOUT)["page"]["first_pos"] == 1
+    assert page_of(waits[bank])["first_pos"] == 1
     assert not waits[other].done()
     feeds.server.ask("gone", of=waits[other].number)
-    assert waits[other].result(TIMEOUT)["page"]["items"] == []
+    assert page_of(waits[other])["items"] == []
     assert feeds.server.ask("stats")["waiters"] == 0
-    while not listening.notifies:
-        listening.poll()
+    wait_until(lambda: listening.poll() or listening.notifies, what="the notification")
     assert listening.notifies[0].payload == bank  # it says whom it concerns
     listening.close()
 
 
 def test_a_lost_notification_is_made_up_for(feeds, bank):
     wait = feeds.server.begin("page", institution=bank, wait=50)
-    while feeds.server.ask("stats")["waiters"] != 1:
-        pass
+    wait_until(lambda: feeds.server.ask("stats")["waiters"] == 1, what="waiters")
     feeds.cluster.execute("WITH raised AS (UPDATE feed SET last_pos = 1 WHERE institution_id = %s) INSERT INTO change_feed "
                           "VALUES (%s, 1, %s, now(), '{\"pos\":1}')", bank, bank, random_id("chg_"))
-    assert wait.result(TIMEOUT)["page"]["items"] == [{"pos": 1}]
+    assert page_of(wait)["items"] == [{"pos": 1}]
 
 
 def test_a_wait_without_anything_gives_the_same_cursor(feeds, bank):
@@ -273,30 +275,36 @@ def test_a_third_waiter_is_refused_and_draining_ends_the_others(feeds, bank):
     server = Driver(feeds.cluster.url, feeds.key, publish=False)
     cursor = server.page(bank)["next_cursor"]
     waits = [server.begin("page", institution=bank, wait=50, cursor=cursor) for _ in range(2)]
-    while server.ask("stats")["waiters"] != 2:
-        pass
+    wait_until(lambda: server.ask("stats")["waiters"] == 2, what="waiters")
     assert server.page(bank, wait=50) == "too-many-waiters"
     assert server.page(bank, wait=0)["items"] == []  # asking without waiting is allowed
     server.ask("drain")
     for wait in waits:
-        page = wait.result(TIMEOUT)["page"]
+        page = page_of(wait)
         assert (page["items"], page["next_cursor"]) == ([], cursor)
     assert server.page(bank, wait=50, cursor=cursor)["next_cursor"] == cursor
     server.end()
 
 
-def test_outbox_and_waiters_are_measured(feeds):
+def test_outbox_and_waiters_are_measured(feeds, bank):
+    wait_until(lambda: "outbox_events 0\n" in feeds.server.ask("stats")["metrics"], what="an empty outbox")
+    locked = feeds.cluster.connect()
+    locked.cursor().execute("SELECT pg_advisory_xact_lock(7411)")  # as if another server published
+    put(feeds, bank, 3)
+    wait_until(lambda: "outbox_events 3\n" in feeds.server.ask("stats")["metrics"], what="three events in the outbox")
     metrics = feeds.server.ask("stats")["metrics"]
-    for name in ("tashika_feed_outbox_events 0", "tashika_feed_outbox_oldest_seconds 0", "tashika_feed_waiters 0",
-                 "tashika_feed_published_total ", "tashika_feed_failures_total "):
-        assert f"\n{name}" in metrics, metrics
+    for name in ("oldest_seconds [1-9]", "waiters 0", "published_total [1-9]", "failures_total ", "pruned_total "):
+        assert re.search(f"^tashika_feed_(outbox_)?{name}", metrics, re.MULTILINE), metrics
+    locked.rollback()
+    locked.close()
+    published(feeds, bank, 3)
 
 
 # --- cursors ---
 
 def test_check_6_and_18_a_cursor_is_of_no_use_elsewhere(feeds, bank):
     cursor = feeds.server.page(bank)["next_cursor"]
-    assert feeds.server.page(feeds.fresh[0], cursor=cursor) == "cursor-invalid"
+    assert feeds.server.page(feeds.other, cursor=cursor) == "cursor-invalid"
     elsewhere = Driver(feeds.cluster.url, feeds.key, environment="test", publish=False)
     assert elsewhere.page(bank, cursor=cursor) == "cursor-invalid"
     elsewhere.end()
@@ -326,8 +334,7 @@ def test_what_is_too_old_goes_from_the_beginning_on(feeds, bank):
                           "WHERE institution_id = %s AND pos IN (1, 2, 3, 5)", bank)
     before = feeds.server.page(bank)["retained_from"]
     pruner = Driver(feeds.cluster.url, feeds.key, tick=5, prune_batch=2)
-    while pruner.ask("stats")["pruned"] < 3:
-        pass
+    wait_until(lambda: pruner.ask("stats")["pruned"] == 3, what="the pruning")
     pruner.end()
     page = feeds.server.page(bank)
     assert [item["pos"] for item in page["items"]] == [4, 5, 6]
@@ -345,7 +352,8 @@ def test_check_17_after_a_restore_no_old_cursor_is_good(feeds, bank):
     feeds.cluster.execute("UPDATE feed SET last_pos = 1 WHERE institution_id = %s", bank)
     assert feeds.server.page(bank, cursor=cursors[2]) == "feed-epoch-changed"  # even before the command
     config = feeds.directory / "tashika.toml"
-    config.write_text(f'[database]\nurl = "{feeds.cluster.url}"\nkey_encryption_key = "{feeds.key}"\n')
+    config.write_text('[index]\ndirectory = "index"\n[[issuers]]\nname = "ca"\ncertificate = "ca.pem"\ncrl = ["ca.crl"]\n'
+                      f'[database]\nurl = "{feeds.cluster.url}"\nkey_encryption_key = "{feeds.key}"\n')
     told = subprocess.run([PROGRAM, "feed", "new-epoch", "--config", config], text=True, capture_output=True,
                           timeout=TIMEOUT)
     assert told.returncode == 0, told.stderr

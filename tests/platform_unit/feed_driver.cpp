@@ -102,6 +102,7 @@ class Driver {
     fan_out.batch = options.value("batch", std::size_t{5000});
     fan_out.life = std::chrono::hours{options.value("life_hours", 400 * 24)};
     fan_out.prune_batch = options.value("prune_batch", std::size_t{1000});
+    fan_out.measure_every = std::chrono::seconds{options.value("measure_seconds", 5)};
     fan_out.clock = wall_clock;
     if (options.value("publish", true)) fan_out_.emplace(config, fan_out);
     if (options.value("listen", true)) listener_.emplace(config, room_);
@@ -150,7 +151,7 @@ class Driver {
       };
       const std::string text =
           co_await service_.page(std::move(institution), std::move(query), std::move(keep));
-      co_return json{{"page", json::parse(text)}, {"text", text}};
+      co_return json{{"page", text}};
     }
     if (does == "acknowledge") {
       std::string institution = command.at("institution");

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 
 SOURCE = Path(__file__).resolve().parents[3]
-DRIVER = os.environ.get("FEED_DRIVER", "build/tests/platform_unit/feed_driver")
+DRIVER = os.environ.get("FEED_DRIVER", str(SOURCE / "build/release/tests/platform_unit/feed_driver"))
 TIMEOUT = 30 * float(os.environ.get("TASHIKA_TIMEOUT_FACTOR", "1"))
 
 
@@ -83,7 +83,7 @@ class Driver:
     def page(self, institution, **query):
         """The page, or the slug of the problem."""
         answer = self.ask("page", institution=institution, **query)
-        return answer["page"] if "page" in answer else answer["problem"]
+        return json.loads(answer["page"]) if "page" in answer else answer["problem"]
 
     def kill(self):
         self.process.kill()

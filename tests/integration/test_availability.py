@@ -1,0 +1,148 @@
+"""After a lapse the authority is asked for the certificate that follows, until there is one, or no reason to ask any more."""
+import time
+from types import SimpleNamespace
+
+import pytest
+from support import crl
+from support.crl import Entry
+from support.database import Cluster
+from support.fake_authority import FakeAuthority
+from support.pki import DAY, HOUR, MINUTE, NOW
+from support.program import Server, free_port, toml_lines, wait_until
+from support.tls import make_world
+from support.watching import Watching
+
+REVOKED = ["certificate.revoked", "subject.update_pending"]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    made = Cluster()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def authority(tmp_path, pki):
+    made = FakeAuthority(make_world(tmp_path / "authority"), pki.ca.p256)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def watching(publisher, cluster, authority):
+    """A bank's certificates, with an authority behind; revoke() publishes the next list."""
+    def make(**consent):
+        made = Watching(publisher(), cluster.database())
+        with made.config.open("a") as config:
+            config.write("[authority]\n" + toml_lines(authority.table))
+            config.write("[consent]\n" + toml_lines({"first_check": "1s", **consent}))
+        made.lists = 0
+        return made
+    return make
+
+
+def revoke(made, *serials):
+    made.lists += 1
+    made.publisher.put(f"{made.issuer}.crl", crl.make(made.publisher.authority, [Entry(serial, 3, NOW - DAY) for serial in serials],
+                                                      made.lists, NOW - HOUR + MINUTE * made.lists / 60))
+    made.publisher.publish()
+
+
+def state(made, subject):
+    return made.subject(subject)[0]
+
+
+def test_the_next_certificate_is_found_and_watched(watching, authority):
+    made = watching()
+    revoke(made)
+    known = made.register([0x11])[0x11]
+    authority.says[0x11] = 0x7712
+    with made.installation.serve():
+        revoke(made, 0x11)
+        wait_until(lambda: state(made, known[0]) == "available", what="an update")
+        (*_, (kind, members)) = made.events(known[0])
+        assert made.types(known[0]) == [*REVOKED, "subject.update_available"] and kind == "subject.update_available"
+        assert members["state"] == "available" and members["subject_version"] == 3 and "available_until" in members
+        before, after = made.query("SELECT known_certificate, watched_certificate FROM subject")[0]
+        assert before == known[1] != after and made.status(after) == "good"
+        assert (0x11, f"authority-{known[2]}") in authority.asked
+        revoke(made, 0x11, 0x7712)  # moved again, before anybody fetched anything
+        wait_until(lambda: made.types(known[0]) == [*REVOKED, "subject.update_available", *REVOKED], what="the second move")
+        wait_until(lambda: authority.questions(0x7712) > 0, what="a question about the second certificate")
+
+
+def test_a_successor_that_lapsed_is_passed_over(watching, authority):
+    made = watching()
+    revoke(made, 0x7713)
+    known = made.register([0x13])[0x13]
+    authority.says.update({0x13: 0x7713, 0x7713: 0x8813})
+    with made.installation.serve():
+        revoke(made, 0x13, 0x7713)
+        wait_until(lambda: state(made, known[0]) == "available", what="an update")
+    assert made.types(known[0]) == [*REVOKED, "subject.update_available"]
+    assert made.query("SELECT count(*) FROM certificate") == [(3,)]
+
+
+def test_not_yet_is_asked_again_and_given_up_in_the_end(watching, authority):
+    made = watching()
+    revoke(made)
+    waiting, gone = (made.register([serial])[serial] for serial in (0x21, 0x22))
+    authority.says[0x22] = "no_newer_information"
+    with made.installation.serve():
+        revoke(made, 0x21, 0x22)
+        wait_until(lambda: authority.questions(0x21) >= 2, what="another question")
+        assert state(made, waiting[0]) == "awaiting_certificate"
+        made.query("UPDATE subject SET lapsed_at = lapsed_at - interval '2 years', next_check_at = lapsed_at WHERE subject_id = %s",
+                   gone[0])
+        wait_until(lambda: state(made, gone[0]) == "lapsed", what="the end of waiting")
+        assert made.types(gone[0]) == [*REVOKED, "subject.update_lapsed"]
+        checks, = made.query("SELECT checks FROM subject WHERE subject_id = %s", waiting[0])[0]
+        assert checks >= 2
+        authority.says[0x21] = 0x7721
+        wait_until(lambda: state(made, waiting[0]) == "available", what="an update at last")
+
+
+def test_without_consent_nobody_is_asked(watching, authority):
+    made = watching()
+    revoke(made)
+    known = made.register([0x31])[0x31]
+    made.query("UPDATE consent SET status = 'withdrawn'")
+    with made.installation.serve():
+        revoke(made, 0x31)
+        wait_until(lambda: state(made, known[0]) == "lapsed", what="the end")
+    assert made.events() == [] and authority.questions(0x31) == 0
+
+
+def test_an_authority_that_is_away_costs_nothing(watching, authority):
+    made = watching()
+    revoke(made)
+    known = made.register([0x41, 0x42])
+    authority.says.update({0x41: 503, 0x42: 503})
+    with made.installation.serve() as server:
+        revoke(made, 0x41, 0x42)
+        wait_until(lambda: 'outcome="authority_unavailable"} 0' not in server.ops("/metrics")[1] and authority.asked,
+                   what="trouble")
+        time.sleep(0.5)
+        assert {checks for checks, in made.query("SELECT checks FROM subject")} == {0}
+        authority.says.update({0x41: 0x7741, 0x42: 0x7742})
+        wait_until(lambda: all(state(made, one[0]) == "available" for one in known.values()), 20, "the authority's return")
+    assert all(made.types(one[0]) == [*REVOKED, "subject.update_available"] for one in known.values())
+
+
+def test_two_servers_ask_once(watching, authority, tmp_path):
+    made = watching(first_check="1h")
+    revoke(made)
+    serials = range(0x5000, 0x5000 + 150)
+    known = made.register(serials)
+    authority.says.update({serial: serial + 0x10000 for serial in serials})
+    first = made.installation
+    second = SimpleNamespace(config=first.config.with_name("second.toml"), directory=tmp_path, ocsp_port=free_port(),
+                             ops_port=free_port())
+    second.config.write_text(first.config.read_text().replace(f":{first.ocsp_port}", f":{second.ocsp_port}")
+                             .replace(f":{first.ops_port}", f":{second.ops_port}"))
+    with first.serve(), Server(second):
+        revoke(made, *serials)
+        wait_until(lambda: all(state(made, one[0]) == "available" for one in known.values()), 20, "all updates")
+    assert sorted(serial for serial, _ in authority.asked) == list(serials)
+    assert all(made.types(one[0]) == [*REVOKED, "subject.update_available"] for one in known.values())
