@@ -151,7 +151,7 @@ def test_check_26_evidence_counts_once(town, client):
 def test_a_revoked_certificate_signs_nothing(town, client):
     town.event(5, "card_returned")
     town.new_lists()
-    wait_until(lambda: town.rows("SELECT FROM issuer WHERE detected_generation > 1"), 10, "the new lists")
+    wait_until(lambda: town.rows("SELECT 1 FROM issuer WHERE detected_generation > 1"), 10, "the new lists")
     body = town.registration(town.a, 5, evidence=town.sign(5, town.document(town.a), even_if_revoked=True))
     assert town.register(client, body).is_problem("evidence-certificate-revoked", 422)
 

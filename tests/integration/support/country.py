@@ -30,14 +30,15 @@ def is_sanitized(program):
 class Country:
     """jlis-standin serve, and its control port."""
 
-    def __init__(self, directory, start, seed, people, municipalities, pace=1.0, base_age=0):
+    def __init__(self, directory, start, seed, people, municipalities, pace=1.0, base_age=0, complete_every=None):
         self.directory = directory / "authority"
         self.directory.mkdir(parents=True)
         self.log = open(directory / "standin.log", "w")
         self.process = subprocess.Popen(
             [STANDIN, "serve", "--directory", str(self.directory), "--start", format_time(start), "--seed", str(seed),
-             "--people", str(people), "--municipalities", str(municipalities), "--pace", str(pace), "--deltas",
-             "--base-age", str(base_age)], stdout=self.log, stderr=subprocess.STDOUT)
+             "--people", str(people), "--municipalities", str(municipalities), "--pace", str(pace),
+             *(["--complete-every", str(complete_every)] if complete_every else
+               ["--deltas", "--base-age", str(base_age)])], stdout=self.log, stderr=subprocess.STDOUT)
         ports = self.directory / "ports.json"
         wait_until(lambda: ports.exists() or self.process.poll() is not None, 60, "the stand-in")
         assert self.process.poll() is None, (directory / "standin.log").read_text()
