@@ -175,7 +175,7 @@ def forged(town, token):
     yield "4 too short", f"{header}.{payload}.{unpadded(raw[:63])}"
     yield "4 too long", f"{header}.{payload}.{unpadded(raw + bytes(1))}"
     yield "4 padded", f"{header}.{payload}.{signature}=="
-    yield "4 with a space", f"{header}.{payload}.{signature} "
+    yield "4 with a space", f"{header}.{payload}. {signature}"
     yield "5 another type", with_header(json.dumps(good | {"typ": "at+jwt"}))
     stranger = jws.JWS(claims)
     stranger.add_signature(jwk.JWK.from_pyca(other), "ES256", json.dumps(good))
@@ -190,10 +190,8 @@ def test_checks_1_to_5_tokens_that_are_none(town, client):
     bodies = set()
     for what, one in forged(town, token):
         answer = town.query(client, one)
-        if "space" not in what:
-            assert answer.is_problem("token-invalid", 401), what
-            bodies.add(tuple(sorted((name, value) for name, value in answer.json.items() if name != "instance")))
-        assert answer.status == 401, what
+        assert answer.is_problem("token-invalid", 401), what
+        bodies.add(tuple(sorted((name, value) for name, value in answer.json.items() if name != "instance")))
     assert len(bodies) == 1, "why a token failed does not show"
     assert town.query(client, token).status == 200
 
@@ -310,13 +308,14 @@ def test_the_authority_is_away(town, client):
 # --- withdrawal in flight ---
 
 def test_check_14_no_disclosure_is_completed_after_a_withdrawal(town):
-    rounds = 10_000 if LONG else 150
+    rounds = 10_000 if LONG else 100
     dice = random.Random(14)
     people = [town.somebody() for _ in range(8)]
     for person in people:
         town.consent(person)
-    for _ in range(rounds):
-        race(town, dice, dice.choice(people))
+    with town.a.client() as asker:
+        for _ in range(rounds):
+            race(town, dice, dice.choice(people), asker)
     late = town.rows("""
         SELECT d.seq, w.seq FROM audit d
           JOIN disclosure x ON x.disclosure_id = d.object
@@ -329,21 +328,18 @@ def test_check_14_no_disclosure_is_completed_after_a_withdrawal(town):
     assert ends.get("completed", 0) > 0 and "started" not in ends
 
 
-def race(town, dice, person):
+def race(town, dice, person, asker):
     consent = town.consent(person)
     town.country.fail(path="/v1/four-information", kind="delay", value=dice.randrange(0, 12), count=1)
-    answers = {}
+    pause, answers = dice.random() * 0.03, {}
 
     def query():
-        with town.a.client() as client:
-            answers["query"] = town.query(client, consent["token"], force=True)
+        answers["query"] = town.query(asker, consent["token"], force=True)
 
     thread = threading.Thread(target=query)
-    with town.a.client() as client:
-        client.get("/v1/usage?from=2026-01-01&to=2026-01-02")  # the connection is there
-        thread.start()
-        threading.Event().wait(dice.random() * 0.03)
-        answers["withdrawal"] = town.withdraw(client, consent["consent_id"])
+    thread.start()
+    threading.Event().wait(pause)
+    answers["withdrawal"] = town.withdraw(town.clients[town.a.name], consent["consent_id"])
     thread.join()
     town.country.heal()
     assert answers["withdrawal"].status == 200
