@@ -3,7 +3,6 @@
 
 #include <array>
 #include <catch2/catch.hpp>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -74,8 +73,8 @@ struct Terms {
   }
 };
 
-std::map<std::string, std::string> operations_of_the_contract() {
-  std::map<std::string, std::string> out;
+std::set<std::string> operations_of_the_contract() {
+  std::set<std::string> out;
   const auto contract = nlohmann::json::parse(openapi_document());
   for (const auto& [path, methods] : contract.at("paths").items()) {
     for (const auto& [method, operation] : methods.items()) {
@@ -86,22 +85,22 @@ std::map<std::string, std::string> operations_of_the_contract() {
         if (parameter.at("name") != "Idempotency-Key") continue;
         terms.key = parameter.at("required") == true ? "required" : "optional";
       }
-      out.emplace(fmt::format("{} {}", upper(method), pattern_of(path)), terms.text());
+      out.insert(fmt::format("{} {}: {}", upper(method), pattern_of(path), terms.text()));
     }
   }
   return out;
 }
 
-std::map<std::string, std::string> operations_of_the_program() {
+std::set<std::string> operations_of_the_program() {
   constexpr std::array kRoles = {"everybody", "any", "poller", "query", "consent-admin"};
   constexpr std::array kKeys = {"none", "optional", "required"};
-  std::map<std::string, std::string> out;
+  std::set<std::string> out;
   for (const Route& route : routes_of_the_program()) {
     const Terms terms{kRoles[static_cast<std::size_t>(route.access)],
                       kKeys[static_cast<std::size_t>(route.key)],
                       route.body != Route::Body::none,
                       {route.query.begin(), route.query.end()}};
-    out.emplace(fmt::format("{} {}", method_name(route.method), route.pattern), terms.text());
+    out.insert(fmt::format("{} {}: {}", method_name(route.method), route.pattern, terms.text()));
   }
   return out;
 }
