@@ -24,7 +24,7 @@ TEST_CASE("every changed bit of a page token is noticed") {
   const SecretKey key = SecretKey::random();
   const std::string token = make_page_token(key, "l", "inst_a", "cns_x");
   std::vector<std::uint8_t> octets;
-  REQUIRE(pki::decode_base64url(token, octets));
+  REQUIRE(pki::decode_base64url(token, octets).has_value());
   for (std::size_t bit = 0; bit < octets.size() * 8; ++bit) {
     auto changed = octets;
     changed[bit / 8] = static_cast<std::uint8_t>(changed[bit / 8] ^ (1U << bit % 8));
