@@ -40,7 +40,7 @@ constexpr Statement kAddPlatformKey{
     "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6)"};
 // Two migrations at once take turns here, too.
-constexpr Statement kMakingKeys{"making_keys", "SELECT pg_advisory_xact_lock(7412)"};
+constexpr Statement kMakingKeys{"making_keys", "SELECT pg_advisory_xact_lock(7413)"};
 constexpr Statement kAnySealed{
     "any_sealed", "SELECT EXISTS (SELECT FROM platform_key) OR EXISTS (SELECT FROM data_key)"};
 
