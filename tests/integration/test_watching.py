@@ -1,4 +1,5 @@
 """From a published list to events about watched certificates: each once, none missed, whatever happens in between."""
+import os
 import random
 import subprocess
 import time
@@ -13,6 +14,7 @@ from support.pki import DAY, HOUR, MINUTE, NOW
 from support.program import KILLS, said, seconds, wait_until
 from support.watching import Watching
 
+LONG = os.environ.get("TASHIKA_LONG") == "1"
 REVOKED = ["certificate.revoked", "subject.update_pending"]
 WHEN = NOW - 2 * DAY
 
@@ -128,25 +130,26 @@ def test_withdrawn_consents_hear_nothing(watching):
 
 def test_parts_and_deltas(watching, pki):
     made = watching(crl=["lists"], delta_crl=["deltas"])
-    authority, places = pki.ca.p256, ["Tsu-shi", "Uji-shi"]
+    authority = pki.ca.p256
 
     def part(place, entries, number, minutes):
         return complete(authority, entries, number, place, NOW - 2 * HOUR + minutes * MINUTE)
 
-    (made.publisher.directory / "deltas").mkdir()
-    made.publisher.put_all({f"lists/{place}.crl": part(place, entries_of([0x99]), 1, 0) for place in places[:1]}
-                           | {"lists/Uji-shi.crl": part("Uji-shi", entries_of([0x9A]), 1, 0)})
+    def change(entries, number):
+        return delta(authority, entries, number, 1, part="Uji-shi", published=NOW - HOUR + number * MINUTE)
+
+    made.publisher.put_all({"lists/Tsu-shi.crl": part("Tsu-shi", entries_of([0x99]), 1, 0),
+                            "lists/Uji-shi.crl": part("Uji-shi", entries_of([0x9A]), 1, 0),
+                            "deltas/Uji-shi.crl": change([], 2)})
     made.publisher.publish()
     known = made.register([1, 2])
     made.publisher.put("lists/Tsu-shi.crl", part("Tsu-shi", entries_of([0x99, 1]), 2, 10))
     made.publisher.publish()
     assert made.types(known[1][0]) == REVOKED
     assert made.events(known[1][0])[0][1]["status"]["crl_number"] == "2"
-    made.publisher.put("deltas/Uji-shi.crl", delta(authority, entries_of([2], 6), 2, 1, part="Uji-shi",
-                                                   published=NOW - HOUR))
+    made.publisher.put("deltas/Uji-shi.crl", change(entries_of([2], 6), 3))
     made.publisher.publish()
-    made.publisher.put("deltas/Uji-shi.crl", delta(authority, entries_of([2], 8), 3, 1, part="Uji-shi",
-                                                   published=NOW - HOUR + MINUTE))
+    made.publisher.put("deltas/Uji-shi.crl", change(entries_of([2], 8), 4))
     made.publisher.publish()
     assert made.types(known[2][0]) == ["certificate.held", "certificate.released"]
     assert made.types(known[1][0]) == REVOKED
@@ -179,7 +182,7 @@ def test_without_the_database_the_publish_stands(watching):
 
 
 def test_when_generations_were_pruned_all_are_looked_up(watching):
-    made = watching(index_options={"keep_generations": 1, "keep": "0h"})
+    made = watching()
     lists = Lists(made)
     lists.publish(entries_of([3], 6))
     known = made.register([1, 2, 3])
@@ -187,7 +190,8 @@ def test_when_generations_were_pruned_all_are_looked_up(watching):
     for revoked in ([1], [1, 5], [1, 5, 6]):
         lists.put(entries_of(revoked))
         assert made.installation.ingest().returncode == 1
-    assert len(made.publisher.generations()) < 4
+    for path in made.publisher.generations()[:-1]:
+        path.unlink()
     mend_database(made)
     result = made.installation.ingest()
     assert '"full_check":true' in said(result)
@@ -233,6 +237,14 @@ def test_two_at_once(watching):
         assert made.types(subject) == (REVOKED if serial % 2 else []), serial
 
 
+def kill_after(made, pause):
+    running = made.installation.start_ingest()
+    time.sleep(pause)
+    running.kill()
+    running.wait()
+
+
+@pytest.mark.skipif(not LONG, reason="takes minutes: tests/long watching")
 def test_killed_at_any_moment(watching):
     """Three batches of differences, interrupted again and again, newer lists in between: each event exactly once."""
     made = watching()
@@ -261,17 +273,12 @@ def test_killed_at_any_moment(watching):
                 revoked.add(serial)
                 turned[serial].extend(REVOKED)
         lists.put(entries_of(others if turn % 2 else others[:1000]) + entries_of(sorted(held), 6) + entries_of(sorted(revoked)))
-        published = False
-        while not published:
-            running = made.installation.start_ingest()
-            time.sleep(dice.uniform(0.01, 0.8))
-            running.kill()
-            published = running.wait() == 0 or made.publisher.generations() and made.publisher.numbers() == [lists.number]
+        patience = 0.1
+        while made.publisher.numbers() != [lists.number]:
+            kill_after(made, dice.uniform(0, patience))
+            patience *= 1.3
         for _ in range(3):
-            running = made.installation.start_ingest()
-            time.sleep(dice.uniform(0.01, 0.5))
-            running.kill()
-            running.wait()
+            kill_after(made, dice.uniform(0, 2 * patience))
         if turn % 3 != 1:  # otherwise what was begun is finished after the next list has come
             made.installation.ingest()
             detected, target = made.position()
@@ -302,6 +309,7 @@ def rounds_were_seen(expected, kinds):
     return kinds.count("certificate.revoked") == expected.count("certificate.revoked")
 
 
+@pytest.mark.skipif(not LONG, reason="takes minutes: tests/long watching")
 def test_registered_while_lists_are_published(watching):
     """Whoever is registered while revocations come in was either refused as revoked, or is told: never neither, never twice."""
     made = watching()

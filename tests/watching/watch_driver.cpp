@@ -21,20 +21,16 @@ namespace {
 
 using namespace server;
 
-constexpr Statement kService{
-    "test_service",
-    "INSERT INTO service VALUES ($1, 'svc_test', 'active', $2) ON CONFLICT "
-    "DO NOTHING"};
 constexpr Statement kConsent{
     "test_consent",
     "INSERT INTO consent (institution_id, consent_id, subject_id, service_id, status, scopes, "
     "purpose, notice_version, notice_language, notice_sha256, channel, evidence_format, "
     "evidence_sha256, nonce_sha256, signed_with, consented_at, received_at, authority_consent, "
-    "valid_from, valid_until, created_at, known_certificate) VALUES ($1, $2, $3, 'svc_test', "
-    "'active', "
-    "'{attr:address}', 'test', '1', 'ja', sha256('n'), 'own_app', 'raw', sha256($2::text::bytea), "
-    "sha256($2::text::bytea), $4, $5, $5, 'authority-' || $2, $5, $5 + interval '10 years', $5, "
-    "$4)"};
+    "valid_from, valid_until, created_at, known_certificate) SELECT $1::text, id, $3::text, "
+    "'svc_test', 'active', '{attr:address}', 'test', '1', 'ja', sha256('n'), 'own_app', 'raw', "
+    "sha256(id::bytea), sha256(id::bytea), $4::text, at, at, 'authority-' || id, at, "
+    "at + interval '10 years', at, $4::text FROM (SELECT $2::text AS id, $5::timestamptz AS at) "
+    "AS given"};
 
 pki::Time now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -67,7 +63,6 @@ void add(Session& session, KeyRing& keys, const WatchedIssuer& issuer, const Iss
                               now());
   if (!certificate) throw std::runtime_error("registered before");
   add_subject(session, {institution, subject, *certificate}, now());
-  sql::exec(session, kService, institution, sql::timestamp(now()));
   sql::exec(session, kConsent, institution, consent, subject, *certificate, sql::timestamp(now()));
   session.commit();
   fmt::print("{} {} {} {}\n", subject, *certificate, consent, name_of(checked.status.status));

@@ -19,8 +19,8 @@ class Watching:
         with self.config.open("a") as config:
             config.write("[database]\n" + toml_lines({"url": url, "key_encryption_key": "kek"}))
         self._run("migrate", "--config", self.config)
-        self.institution = self.add_institution("bank")
         self.database = connect(url)
+        self.institution = self.add_institution("bank")
 
     def _run(self, *arguments):
         result = tashika(*arguments)
@@ -28,7 +28,9 @@ class Watching:
         return result.stdout
 
     def add_institution(self, name):
-        return self._run("institution", "add", "--config", self.config, name).strip()
+        made = self._run("institution", "add", "--config", self.config, name).strip()
+        self.query("INSERT INTO service VALUES (%s, 'svc_test', 'active', '2026-01-01')", made)
+        return made
 
     def start_driver(self, institution=None):
         return subprocess.Popen([DRIVER, self.config, institution or self.institution, self.issuer], text=True,
