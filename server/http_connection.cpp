@@ -267,7 +267,7 @@ void HttpConnection::append_head(unsigned status, std::string_view headers,
   }
   out_ += date_line();
   out_ += headers;
-  if (status != 304) {
+  if (status != 304 && status != 204) {  // RFC 9110 8.6
     fmt::format_to(std::back_inserter(out_), "Content-Length: {}\r\n", content_length);
   }
   if (close_after_) {

@@ -72,6 +72,8 @@ ConsentConfig read_consent(Section section) {
   ConsentConfig out;
   section.choice("term_from", out.term,
                  {{"received", TermRule::from_received}, {"reflected", TermRule::from_reflected}});
+  section.choice("usable_from", out.usable,
+                 {{"at_once", UsableFrom::at_once}, {"day_after", UsableFrom::day_after}});
   out.match = section.flag("match");
   section.duration("evidence_window", out.evidence_window);
   section.duration("first_check", out.first_check);

@@ -67,8 +67,13 @@ struct AuthorityConfig {
 // Which of the two moments begins a consent's ten years (from the day after, in Japan).
 enum class TermRule : std::uint8_t { from_received, from_reflected };
 
+// From when on a consent may be used: the law counts its ten years from the day after, which need
+// not mean that the first day does not count.
+enum class UsableFrom : std::uint8_t { at_once, day_after };
+
 struct ConsentConfig {
   TermRule term = TermRule::from_received;
+  UsableFrom usable = UsableFrom::at_once;
   bool match = false;                      // is POST /attributes/match served?
   std::chrono::hours evidence_window{24};  // how old a signed consent may be at registration
   std::chrono::seconds first_check{60};    // after a lapse: when the authority is first asked again

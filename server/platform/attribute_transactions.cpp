@@ -79,7 +79,9 @@ Consent AttributeService::check_consent(Session& session, const pki::ConsentToke
     throw Problem(ProblemKind::token_invalid);
   }
   if (now > consent->valid_until) throw Problem(ProblemKind::consent_expired);
-  if (now < consent->valid_from) throw Problem(ProblemKind::consent_not_yet_valid);
+  if (parts_.consent.usable == UsableFrom::day_after && now < consent->valid_from) {
+    throw Problem(ProblemKind::consent_not_yet_valid);
+  }
   return std::move(*consent);
 }
 

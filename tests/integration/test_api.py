@@ -197,6 +197,12 @@ def test_json_does_not_depend_on_the_language(a):
     assert len({a.get("/nothing", Accept_Language=language).body for language in ("ja", "en", "fr;q=0.1")}) == 1
 
 
+def test_an_answer_without_content_says_nothing_of_one(a):
+    answer = a.call("PUT", ACKNOWLEDGEMENT, {"cursor": a.get(CHANGES).json["next_cursor"]})
+    assert (answer.status, answer.body) == (204, b"")
+    assert not answer.headers.keys() & {"content-length", "content-type"}  # RFC 9110 8.6
+
+
 # --- what is refused (23, 24) ---------------------------------------------------------------------------------------
 
 def test_23_tokens_in_addresses_are_refused(a, server):
@@ -221,7 +227,7 @@ def test_parameters_are_known_and_come_once(a, query, faults):
 
 BAD_BODIES = {
     "nothing": b"", "no JSON": b"{", "two texts": b"{}{}", "a duplicate": b'{"cursor":"a","cursor":"b"}',
-    "a duplicate inside": b'{"cursor":{"x":1,"\\u0078":2}}', "a bomb": b'{"a":' * 100_000,
+    "a duplicate inside": b'{"cursor":{"x":1,"\\u0078":2}}', "a bomb": b'{"a":' * 50_000,
     "arrays": b"[" * 100_000, "a float": b'{"cursor":1.0}', "an exponent": b'{"cursor":1e3}',
     "a large number": b'{"cursor":99999999999999999999}', "NUL": b'{"cursor":"\\u0000"}', "a raw NUL": b'{"cursor":"x"}\0',
     "a byte order mark": b'\xef\xbb\xbf{"cursor":"x"}', "no UTF-8": b'{"cursor":"\xff"}', "a lone surrogate":
