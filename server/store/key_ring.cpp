@@ -39,6 +39,8 @@ constexpr Statement kAddPlatformKey{
     "add_platform_key",
     "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6)"};
+// Two migrations at once take turns here, too.
+constexpr Statement kMakingKeys{"making_keys", "SELECT pg_advisory_xact_lock(7413)"};
 constexpr Statement kAnySealed{
     "any_sealed", "SELECT EXISTS (SELECT FROM platform_key) OR EXISTS (SELECT FROM data_key)"};
 
@@ -113,6 +115,7 @@ KeyRing::KeyRing(const std::filesystem::path& file)
 void KeyRing::create_if_missing(const DatabaseConfig& config, pki::Time now) {
   Connection connection(config);
   Session session(connection);
+  sql::exec(session, kMakingKeys);
   const bool sealed = sql::exec(session, kAnySealed)[0][0].as<bool>();
   if (!sealed && !std::filesystem::exists(config.key_encryption_key)) {
     write_new_key(config.key_encryption_key);

@@ -21,7 +21,7 @@ CANARY_NAME, CANARY_ADDRESS = "加名鳥　歌子", "東京都千代田区加名
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("attributes"), cluster, people=80, consent={"match": True})
+    town = Town(tmp_path_factory.mktemp("attributes"), cluster, people=80, consent={"match": True, "usable_from": "day_after"})
     yield town
     town.stop()
     cluster.remove()
