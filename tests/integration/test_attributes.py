@@ -308,7 +308,7 @@ def test_the_authority_is_away(town, client):
 # --- withdrawal in flight ---
 
 def test_check_14_no_disclosure_is_completed_after_a_withdrawal(town):
-    rounds = 10_000 if LONG else 100
+    rounds = 10_000 if LONG else 200
     dice = random.Random(14)
     people = [town.somebody() for _ in range(8)]
     for person in people:
