@@ -143,6 +143,6 @@ def test_two_servers_ask_once(watching, authority, tmp_path):
                              .replace(f":{first.ops_port}", f":{second.ops_port}"))
     with first.serve(), Server(second):
         revoke(made, *serials)
-        wait_until(lambda: all(state(made, one[0]) == "available" for one in known.values()), 20, "all updates")
+        wait_until(lambda: all(state(made, one[0]) == "available" for one in known.values()), 60, "all updates")
     assert sorted(serial for serial, _ in authority.asked) == list(serials)
     assert all(made.types(one[0]) == [*REVOKED, "subject.update_available"] for one in known.values())
