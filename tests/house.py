@@ -25,6 +25,8 @@ BANNED = {
     r"\bstd::(rand|srand|endl)\b": "use a seeded generator, or '\\n'",
     r"\b(TODO|FIXME)\b": "finish it, or file an issue",
 }
+# g++ 12 destroys twice what a lambda owns, or a braced temporary, inside of a co_await expression.
+LAMBDA_BODY = re.compile(r"\](\s*\([^()]*(\([^()]*\)[^()]*)*\))?(\s*mutable)?(\s*->\s*[\w:<>]+)?\s*\{")
 HTTP_FREE = ["server/ocsp_service", "server/ingest_service", "server/index_directory", "server/issuer_set"]
 
 
@@ -33,6 +35,36 @@ def sources():
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in {".cpp", ".hpp", ".py", ".sh"}:
                 yield path
+
+
+def awaited(text):
+    """The expressions after co_await, with their lines."""
+    text = re.sub(r"//.*", "", text)
+    for found in re.finditer(r"\bco_await\b", text):
+        depth, end = 0, found.end()
+        while end < len(text) and depth >= 0 and not (depth == 0 and text[end] in ";,"):
+            depth += (text[end] in "([{") - (text[end] in ")]}")
+            end += 1
+        yield text.count("\n", 0, found.start()) + 1, text[found.end():end]
+
+
+def without_bodies(expression):
+    while body := LAMBDA_BODY.search(expression):
+        depth, end = 1, body.end()
+        while depth and end < len(expression):
+            depth += (expression[end] == "{") - (expression[end] == "}")
+            end += 1
+        expression = expression[:body.start()] + "]" + expression[end:]
+    return expression
+
+
+def coroutine_faults(text):
+    for line, expression in awaited(text):
+        for captures in re.findall(r"(?<![\w\])])\[([^\]]*)\]", expression):
+            if any(one.strip() and not one.strip().startswith(("&", "this")) for one in captures.split(",")):
+                yield f"line {line}: a capture by value inside of co_await; give the lambda a name, or capture by reference"
+        if "{" in without_bodies(expression):
+            yield f"line {line}: a braced temporary inside of co_await; give it a name"
 
 
 def faults_of(path):
@@ -45,6 +77,7 @@ def faults_of(path):
             yield f"{found.group(0)}: {cure}"
     if path.suffix not in {".cpp", ".hpp"}:
         return
+    yield from coroutine_faults(text)
     if path.suffix == ".hpp" and "#pragma once" not in text:
         yield "no #pragma once"
     if not text.startswith("//") and path.suffix == ".hpp":

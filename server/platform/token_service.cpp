@@ -49,7 +49,7 @@ boost::asio::awaitable<std::shared_ptr<const TokenKeySet>> TokenService::keys() 
     if (keys_ && std::chrono::steady_clock::now() - keys_->loaded_at < kKeysAge) co_return keys_;
   }
   const pki::Time now = parts_.clock();
-  auto loaded = co_await parts_.database.run([this, now](Connection& connection) {
+  auto loaded = co_await parts_.database.run([&](Connection& connection) {
     create_first_token_key(connection, parts_.keys, now);
     return std::make_shared<const TokenKeySet>(load_keys(connection, parts_.keys));
   });

@@ -12,6 +12,13 @@ constexpr int kTermYears = 10;
 
 constexpr std::string_view kPrefix = "consent-";
 
+// The day after the last one: the day that answers to the first (Civil Code 143(2)). A 29 February
+// that is not there ends with its month.
+CivilDate end_of_term(const CivilDate& first) {
+  const CivilDate answering{first.year + kTermYears, first.month, first.day};
+  return exists(answering) ? answering : CivilDate{answering.year, 3, 1};
+}
+
 // "consent-000001"; the millionth has a digit more.
 std::string id_of(std::size_t number) {
   std::string digits = std::to_string(number);
@@ -28,8 +35,9 @@ const Consent& Consents::add(ConsentRequest request) {
   Consent consent;
   consent.id = id_of(consents_.size() + 1);
   consent.request = std::move(request);
-  consent.valid_from = start_of_japanese_day(day_after(day));
-  consent.valid_until = start_of_japanese_day(day_after(add_years(day, kTermYears))) - 1;
+  const CivilDate first = day_after(day);
+  consent.valid_from = start_of_japanese_day(first);
+  consent.valid_until = start_of_japanese_day(end_of_term(first)) - 1;
   return consents_.emplace_back(std::move(consent));
 }
 

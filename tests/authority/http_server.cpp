@@ -116,8 +116,8 @@ class Session {
       head.append(reinterpret_cast<const char*>(body.data()), body.size());
       body = OctetView();
     }
-    bool sound = co_await write_some({reinterpret_cast<const std::uint8_t*>(head.data()),  //
-                                      head.size()});
+    const OctetView beginning(reinterpret_cast<const std::uint8_t*>(head.data()), head.size());
+    bool sound = co_await write_some(beginning);
     const std::size_t piece = piece_bytes(delivery, body.size());
     while (sound && !body.empty()) {
       const OctetView now = body.first(std::min(piece, body.size()));

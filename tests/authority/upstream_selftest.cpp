@@ -157,6 +157,10 @@ TEST_CASE("upstream: the term is counted as the guideline's example does", "[ups
   CHECK(by_reflection.add(request).valid_until == parse_instant("2033-05-19T23:59:59+09:00"));
   request.received_at = parse_instant("2024-02-29T10:00:00+09:00");
   CHECK(by_receipt.add(request).valid_until == parse_instant("2034-02-28T23:59:59+09:00"));
+  request.received_at = parse_instant("2024-02-28T10:00:00+09:00");
+  CHECK(by_receipt.add(request).valid_until == parse_instant("2034-02-28T23:59:59+09:00"));
+  request.received_at = parse_instant("2026-02-28T10:00:00+09:00");
+  CHECK(by_receipt.add(request).valid_until == parse_instant("2036-02-29T23:59:59+09:00"));
 }
 
 TEST_CASE("upstream: a consent needs a certificate that was good when it was received",
