@@ -6,9 +6,9 @@
 #include <boost/asio/co_spawn.hpp>
 
 #include "server/api/api_request.hpp"
-#include "server/api/problem_body.hpp"
 #include "server/api/request_target.hpp"
 #include "server/log.hpp"
+#include "server/platform/problem_body.hpp"
 #include "server/store/database.hpp"
 
 namespace server {

@@ -9,10 +9,10 @@
 
 #include "server/api/consents_routes.hpp"
 #include "server/api/members.hpp"
-#include "server/api/problem_body.hpp"
 #include "server/log.hpp"
 #include "server/platform/match.hpp"
 #include "server/platform/problem.hpp"
+#include "server/platform/problem_body.hpp"
 
 namespace server {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/api/documents.hpp"
-#include "server/api/problem_body.hpp"
+#include "server/platform/problem_body.hpp"
 
 namespace server {
 namespace {

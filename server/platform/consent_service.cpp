@@ -6,7 +6,7 @@
 #include "server/platform/consent_view.hpp"
 #include "server/platform/page_token.hpp"
 #include "server/platform/problem.hpp"
-#include "server/platform/problem_view.hpp"
+#include "server/platform/problem_body.hpp"
 #include "server/store/ids.hpp"
 
 namespace server {
@@ -168,7 +168,7 @@ boost::asio::awaitable<Answer> ConsentService::reissue(Asker asker,
       } catch (const Problem& problem) {
         if (problem.kind() == ProblemKind::invalid_request) throw;
         answer.body["results"].push_back(
-            {{"consent_id", consent_id}, {"problem", problem_result(parts_.base_url, problem)}});
+            {{"consent_id", consent_id}, {"problem", problem_json(problem, parts_.base_url, {})}});
       }
     }
     keep_answer(session, parts_.keys, idempotent, answer);

@@ -11,10 +11,10 @@
 #include "server/api/changes_routes.hpp"
 #include "server/api/consents_routes.hpp"
 #include "server/api/documents.hpp"
-#include "server/api/problem_body.hpp"
 #include "server/api/problem_pages.hpp"
 #include "server/api/public_routes.hpp"
 #include "server/api/router.hpp"
+#include "server/platform/problem_body.hpp"
 
 using namespace server;
 

@@ -1,4 +1,4 @@
-#include "server/api/problem_body.hpp"
+#include "server/platform/problem_body.hpp"
 
 #include <fmt/format.h>
 
