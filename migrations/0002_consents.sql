@@ -84,6 +84,7 @@ CREATE TABLE consent (
   FOREIGN KEY (institution_id, service_id) REFERENCES service
 );
 CREATE INDEX consent_of_subject ON consent (institution_id, subject_id);
+CREATE INDEX consent_by_status ON consent (institution_id, status, consent_id);
 CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, service_id) WHERE status = 'active';
 CREATE INDEX consent_of_service ON consent (institution_id, service_id) WHERE status IN ('pending', 'active');
 CREATE INDEX consent_to_relay ON consent (relay_at) WHERE relay_at IS NOT NULL;
@@ -128,10 +129,12 @@ CREATE TABLE disclosure (
 );
 CREATE INDEX disclosure_of_consent ON disclosure (institution_id, consent_id, started_at);
 CREATE INDEX disclosure_by_time ON disclosure (institution_id, started_at, disclosure_id);
+-- One question about a consent at a time: each may cost.
+CREATE UNIQUE INDEX disclosure_asking ON disclosure (institution_id, consent_id) WHERE state = 'started' AND kind = 'query';
 CREATE INDEX disclosure_open ON disclosure (started_at) WHERE state = 'started';
 
--- One row a key and institution; the answer is sealed, and holds no values of attributes. A query has an answer only
--- once its data have gone out (is_delivered): until then the same key asks the authority again, which bills it once.
+-- One row a key and institution; the answer is sealed. That of a query holds the values of attributes: for a day, so
+-- that an answer that got lost costs nothing, and no longer than the consent lasts.
 CREATE TABLE idempotency (
   institution_id  text NOT NULL REFERENCES institution,
   idempotency_key text NOT NULL,
@@ -139,10 +142,10 @@ CREATE TABLE idempotency (
   object_id       text NOT NULL,    -- the consent or the disclosure that it is about
   response_status int,              -- NULL: still running
   response_sealed bytea,
-  is_delivered    boolean NOT NULL DEFAULT false,
   started_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, idempotency_key)
 );
+CREATE INDEX idempotency_of_object ON idempotency (institution_id, object_id);
 CREATE INDEX idempotency_by_time ON idempotency (started_at);
 
 -- Counts by billable rule and purpose, a day (in Japan) each.

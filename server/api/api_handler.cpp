@@ -132,6 +132,10 @@ asio::awaitable<ApiResponse> ApiHandler::answer(const HttpRequest& request,
       charge(exchange, caller->institution_id);
     }
     check_caller(caller, route.access);
+    if (out.certificate_not_after < out.now) {
+      throw Problem(ProblemKind::client_certificate_revoked,
+                    "The certificate has ended since this connection was made.");
+    }
     out.caller = *std::move(caller);
   }
   read_request(request, route, out);

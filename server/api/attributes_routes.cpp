@@ -177,12 +177,14 @@ asio::awaitable<ApiResponse> post_match(AttributeService& service, ApiRequest& r
 }
 
 asio::awaitable<ApiResponse> get_disclosures(RecordService& service, ApiRequest& request) {
-  constexpr std::uint32_t kDefault = 100;
-  constexpr std::uint32_t kMax = 500;
+  DisclosureQuestion question;
+  question.consent_id = parameter_of(request, "consent_id");
+  question.from = parameter_of(request, "from");
+  question.to = parameter_of(request, "to");
+  question.limit = limit_of(request);
+  question.page_token = parameter_of(request, "page_token");
   ApiResponse response;
-  response.body = co_await service.disclosures(
-      request.caller.institution_id, parameter_of(request, "consent_id"),
-      limit_of(request, kDefault, kMax), parameter_of(request, "page_token"));
+  response.body = co_await service.disclosures(request.caller.institution_id, question);
   co_return response;
 }
 
@@ -216,7 +218,7 @@ std::vector<Route> attributes_routes(AttributeService& service) {
 std::vector<Route> records_routes(RecordService& service) {
   std::vector<Route> out(2);
   out[0].pattern = "/v1/disclosures";
-  out[0].query = {"consent_id", "limit", "page_token"};
+  out[0].query = {"consent_id", "from", "to", "limit", "page_token"};
   out[0].answer = [&service](ApiRequest& request) { return get_disclosures(service, request); };
   out[1].pattern = "/v1/usage";
   out[1].query = {"from", "to"};

@@ -20,8 +20,6 @@ constexpr std::size_t kDocumentOctets = 16 << 10;
 constexpr std::size_t kCertificateOctets = 8 << 10;
 constexpr std::size_t kSignatureOctets = 2 << 10;
 constexpr std::size_t kCmsOctets = 64 << 10;
-constexpr std::uint32_t kConsentsDefault = 100;
-constexpr std::uint32_t kConsentsMax = 500;
 constexpr std::size_t kReissueMax = 1000;
 
 std::vector<std::string> read_scopes(Members& from) {
@@ -104,9 +102,9 @@ asio::awaitable<ApiResponse> get_consents(ConsentService& service, ApiRequest& r
                     {{"status", "unknown_value", "not a status of consents"}});
     }
   }
-  const ConsentPage page = co_await service.list(request.caller.institution_id, status,
-                                                 limit_of(request, kConsentsDefault, kConsentsMax),
-                                                 parameter_of(request, "page_token"));
+  const ConsentPage page =
+      co_await service.list(request.caller.institution_id, status, limit_of(request),
+                            parameter_of(request, "page_token"));
   ApiResponse response;
   response.body = {{"items", page.consents}, {"next_page_token", nullptr}};
   if (!page.next_page_token.empty()) response.body["next_page_token"] = page.next_page_token;
@@ -197,14 +195,16 @@ std::string parameter_of(const ApiRequest& request, const std::string& name) {
   return found == request.query.end() ? std::string() : found->second;
 }
 
-std::uint32_t limit_of(const ApiRequest& request, std::uint32_t absent, std::uint32_t max) {
+std::uint32_t limit_of(const ApiRequest& request) {
+  constexpr std::uint32_t kDefault = 200;
+  constexpr std::uint32_t kMax = 1000;
   const std::string text = parameter_of(request, "limit");
-  if (text.empty()) return absent;
+  if (text.empty()) return kDefault;
   std::uint32_t limit = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (error != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > max) {
+  if (error != std::errc{} || end != text.data() + text.size() || limit < 1 || limit > kMax) {
     throw Problem(ProblemKind::value_out_of_range, {},
-                  {{"limit", "out_of_range", fmt::format("a whole number from 1 to {}", max)}});
+                  {{"limit", "out_of_range", fmt::format("a whole number from 1 to {}", kMax)}});
   }
   return limit;
 }

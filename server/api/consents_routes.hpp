@@ -18,9 +18,8 @@ namespace server {
 
 [[nodiscard]] Asker asker_of(const ApiRequest& request);
 [[nodiscard]] IdempotentRequest idempotent_of(const ApiRequest& request);
-// A number among the parameters. Throws Problem(value_out_of_range).
-[[nodiscard]] std::uint32_t limit_of(const ApiRequest& request, std::uint32_t absent,
-                                     std::uint32_t max);
+// `limit`: 1 to 1000, 200 if it is not there. Throws Problem(value_out_of_range).
+[[nodiscard]] std::uint32_t limit_of(const ApiRequest& request);
 [[nodiscard]] std::string parameter_of(const ApiRequest& request, const std::string& name);
 
 }  // namespace server

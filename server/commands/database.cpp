@@ -72,31 +72,57 @@ int run_migrate(const MigrateOptions& options) {
 
 struct AuditOptions {
   std::filesystem::path config;
+  std::filesystem::path expect;
   bool json = false;
 };
+
+// The heads of an earlier report.
+std::vector<AuditHead> read_heads(const std::filesystem::path& path) {
+  std::vector<AuditHead> out;
+  if (path.empty()) return out;
+  const auto text = read_file(path);
+  try {
+    const auto report = nlohmann::json::parse(text.begin(), text.end());
+    for (const auto& head : report.at("heads")) {
+      out.push_back({head.at("institution_id"), head.at("seq"),
+                     pki::from_hex(head.at("hash").get<std::string>())});
+    }
+  } catch (const std::exception&) {
+    throw std::runtime_error(
+        fmt::format("{}: this is no report of `tashika audit verify --json`", path.string()));
+  }
+  return out;
+}
 
 int run_audit_verify(const AuditOptions& options) {
   const Config config = load_config(options.config);
   DatabaseConfig database = database_of(config);
   database.statement_timeout = std::chrono::hours{1};
   Connection connection(database);
-  Session session(connection);
-  const AuditReport report = verify_audit(session);
+  Session session(connection, Session::Snapshot{});  // rows are written meanwhile
+  const AuditReport report = verify_audit(session, read_heads(options.expect));
   if (options.json) {
     nlohmann::json faults = nlohmann::json::array();
     for (const AuditFault& fault : report.faults) {
       faults.push_back(
           {{"institution_id", fault.institution_id}, {"seq", fault.seq}, {"fault", fault.what}});
     }
-    fmt::print("{}\n",
-               nlohmann::json{
-                   {"institutions", report.institutions}, {"rows", report.rows}, {"faults", faults}}
-                   .dump(2));
+    nlohmann::json heads = nlohmann::json::array();
+    for (const AuditHead& head : report.heads) {
+      heads.push_back({{"institution_id", head.institution_id},
+                       {"seq", head.seq},
+                       {"hash", pki::to_hex(head.hash)}});
+    }
+    fmt::print("{}\n", nlohmann::json{{"institutions", report.heads.size()},
+                                      {"rows", report.rows},
+                                      {"faults", faults},
+                                      {"heads", heads}}
+                           .dump(2));
   } else {
     for (const AuditFault& fault : report.faults) {
       fmt::print("{}: row {}: {}\n", fault.institution_id, fault.seq, fault.what);
     }
-    fmt::print("{} rows of {} institutions: {}\n", report.rows, report.institutions,
+    fmt::print("{} rows of {} institutions: {}\n", report.rows, report.heads.size(),
                report.faults.empty() ? "whole" : "NOT whole");
   }
   return report.faults.empty() ? kExitOk : kExitFailed;
@@ -124,9 +150,14 @@ void add_audit(CLI::App& app, Run& run) {
   CLI::App* verify = audit->add_subcommand("verify", "Check that no row was changed or removed");
   verify->add_option("--config", options->config, "the configuration file")->required();
   verify->add_flag("--json", options->json, "the report as JSON");
+  verify->add_option("--expect", options->expect, "an earlier report (--json), kept elsewhere")
+      ->check(CLI::ExistingFile);
   verify->footer(
       "Walks each institution's chain of hashes and names the first row that is not what was\n"
-      "written; exit 1 then.\nExample:\n  tashika audit verify --config tashika.toml");
+      "written; exit 1 then. Whoever owns the database could write a chain anew, or cut it short:\n"
+      "a report of yesterday that is kept elsewhere finds that out.\n"
+      "Example:\n  tashika audit verify --config tashika.toml --json > today.json\n"
+      "  tashika audit verify --config tashika.toml --expect yesterday.json");
   verify->callback([options, &run] { run = [options] { return run_audit_verify(*options); }; });
 }
 

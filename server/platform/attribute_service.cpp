@@ -1,11 +1,8 @@
 #include "server/platform/attribute_service.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "server/log.hpp"
 #include "server/platform/claims.hpp"
 #include "server/platform/problem.hpp"
 #include "server/store/watching.hpp"
@@ -58,36 +55,39 @@ boost::asio::awaitable<Answer> AttributeService::run(AttributeQuery query, const
     co_await put_off(query);
     throw Problem(*trouble);
   }
-  Ended ended = co_await end_patiently(query, begun, *reply);
+  Heard heard{*std::move(reply), nlohmann::ordered_json::object()};
+  if (const auto* provided = std::get_if<ProvidedInformation>(&heard.reply)) {
+    heard.members = given_members(begun, *provided, compare);
+  }
+  Ended ended = co_await end_patiently(query, begun, heard);
   if (ended.problem) throw Problem(*ended.problem);
-  const auto* provided = std::get_if<ProvidedInformation>(&*reply);
-  if (provided == nullptr) co_return std::move(ended.answer);
+  co_return std::move(ended.answer);
+}
 
+nlohmann::ordered_json AttributeService::given_members(const Begun& begun,
+                                                       const ProvidedInformation& provided,
+                                                       const Compare* compare) const {
+  nlohmann::ordered_json out;
   if (compare != nullptr) {
-    ended.answer.body["results"] = (*compare)(provided->items);
+    out["results"] = (*compare)(provided.items);
   } else {
-    ended.answer.body["verified_claims"] =
-        verified_claims(*provided, {parts_.base_url, begun.disclosure.disclosure_id});
+    out["verified_claims"] =
+        verified_claims(provided, {parts_.base_url, begun.disclosure.disclosure_id});
   }
-  ended.answer.body["not_provided"] = nlohmann::ordered_json::array();
-  for (const std::string& attribute : begun.not_provided) {
-    ended.answer.body["not_provided"].push_back(
-        {{"attribute", attribute}, {"reason", "not_consented"}});
-  }
-  for (const InformationItem item : missing_items(provided->items, begun.question.items)) {
-    ended.answer.body["not_provided"].push_back(
+  out["not_provided"] = not_consented(begun.not_provided);
+  for (const InformationItem item : missing_items(provided.items, begun.question.items)) {
+    out["not_provided"].push_back(
         {{"attribute", kAttributes[static_cast<std::size_t>(item)].attribute},
          {"reason", "not_available"}});
   }
-  say_delivered(query, co_await boost::asio::this_coro::executor);
-  co_return std::move(ended.answer);
+  return out;
 }
 
 // Transaction 2, again and again while our lists are behind those that detection works with. The
 // answer is paid for: in the end it is given without following the newer certificate, and whoever
 // asks next finds it.
 boost::asio::awaitable<AttributeService::Ended> AttributeService::end_patiently(
-    const AttributeQuery& query, const Begun& begun, const InformationAnswer& reply) {
+    const AttributeQuery& query, const Begun& begun, const Heard& heard) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   for (int attempt = 0;; ++attempt) {
     const Follow follow = attempt < kBehindAttempts ? Follow::yes : Follow::no;
@@ -95,7 +95,7 @@ boost::asio::awaitable<AttributeService::Ended> AttributeService::end_patiently(
       const pki::Time now = parts_.clock();
       co_return co_await parts_.database.run([&](Connection& connection) {
         Session session(connection, query.asker.institution_id);
-        Ended out = end(session, query, begun, reply, follow, now);
+        Ended out = end(session, query, begun, heard, follow, now);
         session.commit();
         return out;
       });
@@ -116,23 +116,6 @@ boost::asio::awaitable<void> AttributeService::put_off(const AttributeQuery& que
                         query.now - kRequestAbandoned - std::chrono::seconds{1});
     session.commit();
   });
-}
-
-// Beside the answer that is being written. If the server dies before, the same key asks again, and
-// the authority bills nothing.
-void AttributeService::say_delivered(const AttributeQuery& query,
-                                     boost::asio::any_io_executor executor) const {
-  if (query.idempotent.key.empty()) return;
-  boost::asio::co_spawn(executor,
-                        parts_.database.run([institution_id = query.asker.institution_id,
-                                             key = query.idempotent.key](Connection& connection) {
-                          Session session(connection, institution_id);
-                          mark_delivered(session, key);
-                          session.commit();
-                        }),
-                        [](const std::exception_ptr& error) {
-                          if (error) log(Level::warning, "delivery_not_marked");
-                        });
 }
 
 }  // namespace server

@@ -35,8 +35,10 @@ struct AttributeQuery {
 // So no disclosure is completed after a withdrawal: that one needs the same rows.
 //
 // The authority knows a question by its disclosure's id and bills it once. The same Idempotency-Key
-// goes on with the same disclosure, whether the server died before the answer, after it was written
-// down, or the authority did not answer; until the data have gone out. Then: already_delivered.
+// goes on with the same disclosure where the server died or the authority did not answer. Once the
+// answer is written down, sealed, that key gives the same answer for a day, as long as the consent
+// lasts: an answer that got lost on its way costs nothing. Two questions about a consent at once
+// are one: the second is told to come back (query_in_progress).
 class AttributeService {
  public:
   AttributeService(const PlatformParts& parts, TokenService& tokens)
@@ -60,7 +62,10 @@ class AttributeService {
     Disclosure disclosure;
     InformationQuestion question;
     std::vector<std::string> not_provided;
-    bool is_repeat = false;  // it was completed, but its answer did not go out
+  };
+  struct Heard {
+    InformationAnswer reply;
+    nlohmann::ordered_json members;  // what the answer has because something was provided
   };
   struct Ended {
     Answer answer;
@@ -68,22 +73,25 @@ class AttributeService {
   };
   [[nodiscard]] boost::asio::awaitable<Answer> run(AttributeQuery query, const Compare* compare);
   [[nodiscard]] boost::asio::awaitable<Ended> end_patiently(const AttributeQuery& query,
-                                                            const Begun& begun,
-                                                            const InformationAnswer& reply);
+                                                            const Begun& begun, const Heard& heard);
   [[nodiscard]] boost::asio::awaitable<void> put_off(const AttributeQuery& query);
-  void say_delivered(const AttributeQuery& query, boost::asio::any_io_executor executor) const;
+  [[nodiscard]] nlohmann::ordered_json given_members(const Begun& begun,
+                                                     const ProvidedInformation& provided,
+                                                     const Compare* compare) const;
 
   // Transactions 1 and 2 (attribute_transactions.cpp).
   [[nodiscard]] Begun begin(Session& session, const AttributeQuery& query,
                             const pki::ConsentTokenClaims& claims, const std::string& kind) const;
   [[nodiscard]] Consent check_consent(Session& session, const pki::ConsentTokenClaims& claims,
-                                      pki::Time now) const;
+                                      const std::string& kind, pki::Time now) const;
+  void start_disclosure(Session& session, const Disclosure& disclosure,
+                        IdempotencyClaim::State state) const;
   [[nodiscard]] Answer answer_unasked(Session& session, const AttributeQuery& query,
                                       Disclosure& disclosure,
                                       const std::vector<std::string>& not_provided) const;
   enum class Follow : std::uint8_t { yes, no };  // the newer certificate
   [[nodiscard]] Ended end(Session& session, const AttributeQuery& query, const Begun& begun,
-                          const InformationAnswer& reply, Follow follow, pki::Time now) const;
+                          const Heard& heard, Follow follow, pki::Time now) const;
   void follow_certificate(Session& session, const ProvidedInformation& provided,
                           LockedConsent& locked, const Disclosure& disclosure, pki::Time now) const;
 

@@ -6,6 +6,7 @@
 #include "libpki/japan_time.hpp"
 #include "server/log.hpp"
 #include "server/platform/attribute_service.hpp"
+#include "server/platform/claims.hpp"
 #include "server/platform/problem.hpp"
 #include "server/store/ids.hpp"
 #include "server/store/watching.hpp"
@@ -64,10 +65,11 @@ void end_by_authority(Session& session, Consent& consent, AuthorityRefusal refus
 }  // namespace
 
 // The database's part of the token, and the consent. The row stays shared until the commit: a
-// withdrawal waits for that, or is seen here.
+// withdrawal waits for that, or is seen here. Comparisons take turns, so that they can be counted.
 Consent AttributeService::check_consent(Session& session, const pki::ConsentTokenClaims& claims,
-                                        pki::Time now) const {
-  auto consent = find_consent(session, session.institution_id(), claims.consent_id, RowLock::share);
+                                        const std::string& kind, pki::Time now) const {
+  auto consent = find_consent(session, session.institution_id(), claims.consent_id,
+                              kind == "match" ? RowLock::update : RowLock::share);
   const auto token = find_token(session, claims.token_id);
   if (!consent || !token || token->consent_id != claims.consent_id ||
       consent->subject_id != claims.subject) {
@@ -82,13 +84,28 @@ Consent AttributeService::check_consent(Session& session, const pki::ConsentToke
   if (parts_.consent.usable == UsableFrom::day_after && now < consent->valid_from) {
     throw Problem(ProblemKind::consent_not_yet_valid);
   }
+  // Its consents are about to end, a batch at a time.
+  if (!is_service_active(session, consent->institution_id, consent->service_id)) {
+    throw Problem(ProblemKind::service_unknown);
+  }
   return std::move(*consent);
+}
+
+// One question about a consent at a time: each may cost, and the next may be answered by this one.
+void AttributeService::start_disclosure(Session& session, const Disclosure& disclosure,
+                                        IdempotencyClaim::State state) const {
+  const pki::Time abandoned = disclosure.started_at - kRequestAbandoned;
+  abandon_disclosures(session, disclosure, abandoned);
+  const bool is_alone = state == IdempotencyClaim::State::taken_over
+                            ? reopen_disclosure(session, disclosure)
+                            : insert_disclosure(session, disclosure);
+  if (!is_alone) throw Problem(ProblemKind::query_in_progress).retry_after(std::chrono::seconds{1});
 }
 
 AttributeService::Begun AttributeService::begin(Session& session, const AttributeQuery& query,
                                                 const pki::ConsentTokenClaims& claims,
                                                 const std::string& kind) const {
-  const Consent consent = check_consent(session, claims, query.now);
+  const Consent consent = check_consent(session, claims, kind, query.now);
   Begun out;
   Disclosure& disclosure = out.disclosure;
   for (const AttributeName& one : kAttributes) {
@@ -109,12 +126,10 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
       claim_or_refuse(session, query.idempotent, disclosure.disclosure_id, query.now);
   disclosure.disclosure_id = claim.object_id;
   if (claim.state == IdempotencyClaim::State::done) {
-    if (!claim.response_sealed.empty()) {
-      out.answer = kept_answer(session, parts_.keys, query.idempotent, claim);
-      return out;
-    }
-    if (claim.is_delivered) throw Problem(ProblemKind::already_delivered, claim.object_id);
-    out.is_repeat = true;
+    out.answer = kept_answer(session, parts_.keys, query.idempotent, claim);
+    append_audit(session, query.now,
+                 {query.asker.actor(), "disclosure.repeated", claim.object_id, "{}"});
+    return out;
   }
   disclosure.consent_id = consent.consent_id;
   disclosure.subject_id = consent.subject_id;
@@ -123,15 +138,12 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
   disclosure.purpose = query.purpose;
   disclosure.thumbprint = query.asker.thumbprint;
   disclosure.started_at = query.now;
-  if (kind == "match" && claim.state == IdempotencyClaim::State::fresh &&
+  const bool is_fresh = claim.state == IdempotencyClaim::State::fresh;
+  if (kind == "match" && is_fresh &&
       count_matches(session, consent.consent_id, subject->version) >= kMatchesMax) {
     throw Problem(ProblemKind::match_budget_exhausted);
   }
-  if (claim.state == IdempotencyClaim::State::fresh) {
-    insert_disclosure(session, disclosure);
-  } else if (claim.state == IdempotencyClaim::State::taken_over) {
-    reopen_disclosure(session, disclosure.disclosure_id);
-  }
+  start_disclosure(session, disclosure, claim.state);
   // All of it was given, and nothing lapsed since: the authority would say the same.
   const bool is_at_rest = subject->state == "unchanged" || subject->state == "delivered";
   const bool has_all =
@@ -140,8 +152,7 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
        std::ranges::all_of(disclosure.attributes, [&](const std::string& attribute) {
          return holds(consent.newer_items, attribute);
        }));
-  if (kind == "query" && !out.is_repeat && is_at_rest && has_all &&
-      query.ask == AttributeQuery::Ask::if_needed) {
+  if (kind == "query" && is_at_rest && has_all && query.ask == AttributeQuery::Ask::if_needed) {
     out.answer = answer_unasked(session, query, disclosure, out.not_provided);
     return out;
   }
@@ -165,10 +176,7 @@ Answer AttributeService::answer_unasked(Session& session, const AttributeQuery& 
   disclosure.ended_at = query.now;
   finish_disclosure(session, disclosure);
   Answer answer{200, base_of(disclosure)};
-  answer.body["not_provided"] = nlohmann::ordered_json::array();
-  for (const std::string& attribute : not_provided) {
-    answer.body["not_provided"].push_back({{"attribute", attribute}, {"reason", "not_consented"}});
-  }
+  answer.body["not_provided"] = not_consented(not_provided);
   keep_answer(session, parts_.keys, query.idempotent, answer);
   add_usage(session, {day_of(query.now), disclosure.outcome, query.purpose, 1, 0});
   append_audit(session, query.now,
@@ -177,25 +185,22 @@ Answer AttributeService::answer_unasked(Session& session, const AttributeQuery& 
 }
 
 AttributeService::Ended AttributeService::end(Session& session, const AttributeQuery& query,
-                                              const Begun& begun, const InformationAnswer& reply,
-                                              Follow follow, pki::Time now) const {
-  const auto* provided = std::get_if<ProvidedInformation>(&reply);
-  const auto* refusal = std::get_if<AuthorityRefusal>(&reply);
+                                              const Begun& begun, const Heard& heard, Follow follow,
+                                              pki::Time now) const {
+  const auto* provided = std::get_if<ProvidedInformation>(&heard.reply);
+  const auto* refusal = std::get_if<AuthorityRefusal>(&heard.reply);
   Disclosure disclosure = begun.disclosure;
   disclosure.ended_at = now;
   // The issuer's lock goes before all others (server/store/watching.hpp).
-  const bool follows = provided != nullptr && disclosure.kind == "query" && !begun.is_repeat &&
-                       follow == Follow::yes;
+  const bool follows = provided != nullptr && disclosure.kind == "query" && follow == Follow::yes;
   if (follows) (void)lock_issuer(session, provided->newer.certificate.issuer_key_hash);
   auto locked = lock_consent(session, session.institution_id(), disclosure.consent_id);
   if (!locked) throw std::runtime_error("a consent that was asked about is not there");
   Consent& consent = locked->consent;
   const auto close = [&](const char* state, Problem problem) {
     disclosure.state = state;
-    if (!begun.is_repeat) {
-      finish_disclosure(session, disclosure);
-      release_idempotency(session, query.idempotent);
-    }
+    finish_disclosure(session, disclosure);
+    release_idempotency(session, query.idempotent);
     append_audit(session, now,
                  audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state)));
     return Ended{{}, std::move(problem)};
@@ -214,16 +219,10 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
         {{"disclosure", disclosure.disclosure_id}, {"refusal", to_string(*refusal)}});
     return close("failed", Problem(ProblemKind::internal_error));
   }
-  if (begun.is_repeat) {
-    if (!provided) return {{}, Problem(ProblemKind::already_delivered, disclosure.disclosure_id)};
-    disclosure = lock_disclosure(session, disclosure.disclosure_id).value();
-    append_audit(session, now, audit_of(disclosure, query.asker.actor(), "disclosure.repeated"));
-    return {{200, base_of(disclosure)}, std::nullopt};
-  }
 
   disclosure.state = "completed";
   disclosure.outcome = provided ? "provided"
-                       : std::holds_alternative<AwaitingCertificate>(reply)
+                       : std::holds_alternative<AwaitingCertificate>(heard.reply)
                            ? "awaiting_certificate"
                            : "no_newer_information";
   if (provided && disclosure.kind == "match") disclosure.outcome = "compared";
@@ -238,14 +237,14 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   if (follows) follow_certificate(session, *provided, *locked, disclosure, now);
   Answer answer{200, base_of(disclosure)};
   if (provided) {
-    finish_idempotency(session, query.idempotent, 200, {});  // values are never kept
+    answer.body.update(heard.members);
   } else {
     if (locked->subject.next_check_at && disclosure.outcome == "awaiting_certificate") {
       answer.body["next_check_at"] = pki::time_to_rfc3339(*locked->subject.next_check_at);
     }
     answer.body["not_provided"] = nlohmann::ordered_json::array();
-    keep_answer(session, parts_.keys, query.idempotent, answer);
   }
+  keep_answer(session, parts_.keys, query.idempotent, answer);
   add_usage(session, {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen});
   append_audit(session, now, audit_of(disclosure, query.asker.actor(), "disclosure.completed"));
   return {std::move(answer), std::nullopt};

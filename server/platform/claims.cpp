@@ -93,6 +93,14 @@ ordered_json verified_claims(const ProvidedInformation& provided, const ClaimsCo
   return {{"verification", verification(provided, context)}, {"claims", std::move(claims)}};
 }
 
+nlohmann::ordered_json not_consented(const std::vector<std::string>& attributes) {
+  auto out = nlohmann::ordered_json::array();
+  for (const std::string& attribute : attributes) {
+    out.push_back({{"attribute", attribute}, {"reason", "not_consented"}});
+  }
+  return out;
+}
+
 std::vector<InformationItem> missing_items(const FourInformation& given,
                                            const std::vector<InformationItem>& asked) {
   const auto is_there = [&](InformationItem item) {

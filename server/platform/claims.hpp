@@ -28,6 +28,9 @@ struct ClaimsContext {
 [[nodiscard]] nlohmann::ordered_json verified_claims(const ProvidedInformation& provided,
                                                      const ClaimsContext& context);
 
+// [{"attribute": …, "reason": "not_consented"}, …]
+[[nodiscard]] nlohmann::ordered_json not_consented(const std::vector<std::string>& attributes);
+
 // Which of `asked` the authority did not give.
 [[nodiscard]] std::vector<InformationItem> missing_items(const FourInformation& given,
                                                          const std::vector<InformationItem>& asked);

@@ -6,6 +6,7 @@
 
 #include "libpki/japan_time.hpp"
 #include "server/store/consent_tokens.hpp"
+#include "server/store/idempotency.hpp"
 
 namespace server {
 namespace {
@@ -67,6 +68,7 @@ bool end_locked_consent(Session& session, Consent& consent, const ConsentEnding&
   if (ending.relay == ConsentEnding::Relay::yes) consent.relay_at = now;
   end_consent(session, consent, ending.status, ending.reason);
   revoke_tokens(session, consent.institution_id, consent.consent_id, now);
+  forget_disclosed(session, consent.institution_id, consent.consent_id);
   put_consent_event(session, consent, event_of(ending.status), now);
   return true;
 }

@@ -65,16 +65,21 @@ boost::asio::awaitable<Answer> ConsentRelay::register_at_authority(
   });
 }
 
-// pending → active. Whatever of the same person and service was active goes, since only one may be.
+// pending → active. Of the same person and service only one may be: the one that was signed last,
+// though an earlier one may be heard of later. The other is withdrawn at the authority, too.
 void ConsentRelay::activate(Session& session, Consent& consent, const RegisteredConsent& registered,
                             std::vector<AuditEntry>& audit, pki::Time now) const {
-  if (auto earlier = lock_active_consent(session, consent.institution_id, consent.subject_id,
-                                         consent.service_id)) {
-    earlier->replaced_by = consent.consent_id;
-    end_locked_consent(
-        session, *earlier,
-        {ConsentStatus::superseded, {"platform", "replaced", now}, ConsentEnding::Relay::no}, now);
-    audit.push_back(audit_of(*earlier, "platform", "consent.superseded"));
+  const ConsentEnding superseded{
+      ConsentStatus::superseded, {"platform", "replaced", now}, ConsentEnding::Relay::yes};
+  if (auto active = lock_active_consent(session, consent.institution_id, consent.subject_id,
+                                        consent.service_id)) {
+    const bool is_later = active->consented_at > consent.consented_at;
+    Consent& replaced = is_later ? consent : *active;
+    if (is_later) set_authority_consent(session, consent, registered.authority_consent_id);
+    replaced.replaced_by = is_later ? active->consent_id : consent.consent_id;
+    end_locked_consent(session, replaced, superseded, now);
+    audit.push_back(audit_of(replaced, "platform", "consent.superseded"));
+    if (is_later) return;
   }
   const bool counts_receipt = parts_.consent.term == TermRule::from_received;
   const pki::ConsentTerm term =
@@ -105,7 +110,8 @@ Answer ConsentRelay::settle(Session& session, const std::string& consent_id,
     }
   } else if (consent.status == ConsentStatus::pending && registered) {
     activate(session, consent, *registered, audit, now);
-    if (!platform_state(session, early_withdrawal_name(registered->authority_consent_id)).empty()) {
+    if (consent.status == ConsentStatus::active &&
+        !platform_state(session, early_withdrawal_name(registered->authority_consent_id)).empty()) {
       end_locked_consent(session, consent,
                          {ConsentStatus::withdrawn,
                           {"subject", "withdrawn_by_subject_at_authority", now},

@@ -26,7 +26,7 @@ inline constexpr std::chrono::hours kAnswersKept{24};
 [[nodiscard]] IdempotencyClaim claim_or_refuse(Session& session, const IdempotentRequest& request,
                                                const std::string& object_id, pki::Time now);
 
-// Keeps what is answered, in the transaction of the effect. Never attribute values.
+// Keeps what is answered, sealed, in the transaction of the effect.
 void keep_answer(Session& session, KeyRing& keys, const IdempotentRequest& request,
                  const Answer& answer);
 // What was kept for a claim that is done.

@@ -39,7 +39,7 @@ enum class ProblemKind : std::uint8_t {
   idempotency_key_invalid,
   idempotency_key_reused,
   idempotency_in_progress,
-  already_delivered,
+  query_in_progress,
   // registering a consent
   service_unknown,
   evidence_malformed,

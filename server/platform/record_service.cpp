@@ -48,9 +48,12 @@ std::optional<DisclosurePlace> read_place(const std::string& text) {
   return DisclosurePlace{*time, text.substr(kTimeCharacters + 1)};
 }
 
+// The day's beginning in Japan.
 pki::Time read_day(const std::string& text, const char* name) {
   const auto time = pki::time_from_rfc3339(fmt::format("{}T00:00:00Z", text));
-  if (text.size() == 10 && time) return *time;
+  if (text.size() == 10 && time) {
+    return pki::start_of_japanese_day(std::chrono::floor<std::chrono::days>(*time));
+  }
   throw Problem(ProblemKind::value_out_of_range, {},
                 {{name, text.empty() ? "missing" : "out_of_range", "a day, as 2026-11-01"}});
 }
@@ -58,30 +61,36 @@ pki::Time read_day(const std::string& text, const char* name) {
 }  // namespace
 
 boost::asio::awaitable<nlohmann::ordered_json> RecordService::disclosures(
-    std::string institution_id, std::string consent_id, std::uint32_t limit,
-    std::string page_token) {
+    std::string institution_id, DisclosureQuestion question) {
+  DisclosureFilter filter;
+  filter.limit = question.limit + 1;
+  if (!question.from.empty()) filter.after.started_at = read_day(question.from, "from");
+  if (!question.to.empty()) filter.before = read_day(question.to, "to") + std::chrono::days{1};
   const auto work = [&](Connection& connection) {
     Session session(connection, institution_id);
     const SecretKey key = parts_.keys.cursor_key(session);
-    const std::string name = fmt::format("disclosures {}", consent_id);
-    std::optional<std::string> wanted;
-    if (!consent_id.empty()) {
-      wanted = consent_id;
-      if (!is_id(consent_id, kConsentId) || !find_consent(session, institution_id, consent_id)) {
+    const std::string name =
+        fmt::format("disclosures {} {} {}", question.consent_id, question.from, question.to);
+    if (!question.consent_id.empty()) {
+      filter.consent_id = question.consent_id;
+      if (!is_id(question.consent_id, kConsentId) ||
+          !find_consent(session, institution_id, question.consent_id)) {
         throw Problem(ProblemKind::not_found);
       }
     }
-    std::optional<DisclosurePlace> after;
-    if (!page_token.empty()) {
-      after = read_place(read_page_token(key, name, institution_id, page_token));
+    if (!question.page_token.empty()) {
+      const auto place =
+          read_place(read_page_token(key, name, institution_id, question.page_token));
+      if (!place) throw Problem(ProblemKind::not_found);
+      filter.after = *place;
     }
-    const auto found = list_disclosures(session, wanted, after, limit + 1);
+    const auto found = list_disclosures(session, filter);
     nlohmann::ordered_json out = {{"items", nlohmann::ordered_json::array()},
                                   {"next_page_token", nullptr}};
     for (const Disclosure& one : found) {
-      if (out["items"].size() == limit) {
+      if (out["items"].size() == question.limit) {
         out["next_page_token"] =
-            make_page_token(key, name, institution_id, place_text(found[limit - 1]));
+            make_page_token(key, name, institution_id, place_text(found[question.limit - 1]));
         break;
       }
       out["items"].push_back(disclosure_json(one));

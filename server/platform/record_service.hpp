@@ -9,15 +9,22 @@
 
 namespace server {
 
+struct DisclosureQuestion {
+  std::string consent_id;  // empty: of all
+  std::string from;        // days in Japan, both included; empty: no bound
+  std::string to;
+  std::uint32_t limit = 0;
+  std::string page_token;  // of the page before; the other members as they were
+};
+
 class RecordService {
  public:
   explicit RecordService(const PlatformParts& parts) : parts_(parts) {}
 
-  // {"items": […], "next_page_token": …}, oldest first; of one consent, or of all if `consent_id`
-  // is empty. Throws Problem(not_found) for a consent or token that is not the institution's.
+  // {"items": […], "next_page_token": …}, oldest first. Throws Problem(not_found) for a consent or
+  // token that is not the institution's, and Problem(value_out_of_range).
   [[nodiscard]] boost::asio::awaitable<nlohmann::ordered_json> disclosures(
-      std::string institution_id, std::string consent_id, std::uint32_t limit,
-      std::string page_token);
+      std::string institution_id, DisclosureQuestion question);
 
   // {"from", "to", "items": […]}: days in Japan, "2026-11-01", both included, at most 400.
   // Throws Problem(value_out_of_range).

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <set>
 
 #include "server/store/sql.hpp"
 
@@ -35,7 +37,9 @@ constexpr std::array<std::uint8_t, 32> kNothing{};  // before the first row
 // One institution's chain, row by row.
 class Chain {
  public:
-  explicit Chain(std::string institution_id) : institution_id_(std::move(institution_id)) {}
+  // `anchor`: its head at an earlier time, if that is known.
+  Chain(std::string institution_id, const AuditHead* anchor)
+      : institution_id_(std::move(institution_id)), anchor_(anchor) {}
 
   // Empty, or what is wrong with the row.
   std::string add(const pqxx::row& row) {
@@ -47,9 +51,19 @@ class Chain {
     if (!pki::equal(previous, hash_)) return "it does not follow the row before it";
     const auto hash = audit_hash(institution_id_, seq, sql::time(row[1]), entry, previous);
     if (!pki::equal(hash.bytes(), sql::bytes(row[7]))) return "its content is not what was hashed";
+    if (anchor_ != nullptr && seq == anchor_->seq && !pki::equal(hash.bytes(), anchor_->hash)) {
+      return "it is another row than at the earlier time";
+    }
     seq_ = seq;
     hash_.assign(hash.bytes().begin(), hash.bytes().end());
     return {};
+  }
+
+  // Empty, or what is missing after the last row.
+  [[nodiscard]] std::string end(std::int64_t last_seq, pki::Bytes last_hash) const {
+    const std::int64_t expected = std::max(last_seq, anchor_ == nullptr ? 0 : anchor_->seq);
+    if (seq_ == expected && (seq_ == 0 || pki::equal(hash_, last_hash))) return {};
+    return fmt::format("the chain ends before row {}, which was written", expected);
   }
 
   [[nodiscard]] std::int64_t seq() const { return seq_; }
@@ -57,6 +71,7 @@ class Chain {
 
  private:
   std::string institution_id_;
+  const AuditHead* anchor_;
   std::int64_t seq_ = 0;
   std::vector<std::uint8_t> hash_{kNothing.begin(), kNothing.end()};
 };
@@ -88,11 +103,14 @@ void append_audit(Session& session, pki::Time now, const AuditEntry& entry,
             entry.object, entry.detail, sql::bytea(previous), sql::bytea(hash.bytes()));
 }
 
-AuditReport verify_audit(Session& session) {
+AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier) {
   AuditReport report;
+  std::set<std::string> found;
   for (const pqxx::row& head : sql::exec(session, kHeads)) {
     const auto institution_id = head[0].as<std::string>();
-    Chain chain(institution_id);
+    found.insert(institution_id);
+    const auto anchor = std::ranges::find(earlier, institution_id, &AuditHead::institution_id);
+    Chain chain(institution_id, anchor == earlier.end() ? nullptr : &*anchor);
     std::string fault;
     for (;;) {
       const auto rows = sql::exec(session, kRows, institution_id, chain.seq());
@@ -103,13 +121,15 @@ AuditReport verify_audit(Session& session) {
       }
       if (!fault.empty() || rows.empty()) break;
     }
-    if (fault.empty() && (chain.seq() != head[1].as<std::int64_t>() ||
-                          (chain.seq() != 0 && !pki::equal(chain.hash(), sql::bytes(head[2]))))) {
-      fault = fmt::format("the chain ends before row {}, which was written",
-                          head[1].as<std::int64_t>());
-    }
+    if (fault.empty()) fault = chain.end(head[1].as<std::int64_t>(), sql::bytes(head[2]));
     if (!fault.empty()) report.faults.push_back({institution_id, chain.seq() + 1, fault});
-    ++report.institutions;
+    const pki::Bytes hash = chain.hash();
+    report.heads.push_back({institution_id, chain.seq(), {hash.begin(), hash.end()}});
+  }
+  for (const AuditHead& head : earlier) {
+    if (!found.contains(head.institution_id)) {
+      report.faults.push_back({head.institution_id, 1, "the institution is not there any more"});
+    }
   }
   return report;
 }

@@ -141,6 +141,11 @@ Session::Session(Connection& connection)
     : native_(std::make_unique<Native>(connection.native(),
                                        "BEGIN; SET LOCAL ROLE tashika_platform")) {}
 
+Session::Session(Connection& connection, Snapshot)
+    : native_(std::make_unique<Native>(
+          connection.native(),
+          "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE tashika_platform")) {}
+
 Session::~Session() = default;
 
 void Session::commit() {

@@ -68,13 +68,16 @@ class Connection {
   std::unique_ptr<Native> native_;
 };
 
-// One transaction, rolled back unless committed. READ COMMITTED.
+// One transaction, rolled back unless committed. READ COMMITTED, if not said otherwise.
 class Session {
  public:
   // Sees and writes the rows of that institution, and no others (row-level security).
   Session(Connection& connection, const std::string& institution_id);
   // Sees and writes all rows: for what belongs to the platform (fan-out, detection, commands).
   explicit Session(Connection& connection);
+  // The platform's, and all of it as it was when it began. Writes nothing.
+  struct Snapshot {};
+  Session(Connection& connection, Snapshot);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

@@ -46,8 +46,12 @@ constexpr Statement kAtAuthority{"consent_at_authority",
                                  " FROM consent WHERE authority_consent = $1 LIMIT 1"};
 constexpr Statement kList{"consent_list",
                           "SELECT " CONSENT_COLUMNS
-                          " FROM consent WHERE institution_id = $1 AND consent_id > $2 AND "
-                          "($3::text IS NULL OR status = $3) ORDER BY consent_id LIMIT $4"};
+                          " FROM consent WHERE institution_id = $1 AND consent_id > $2 ORDER BY "
+                          "consent_id LIMIT $3"};
+constexpr Statement kListOf{"consent_list_of",
+                            "SELECT " CONSENT_COLUMNS
+                            " FROM consent WHERE institution_id = $1 AND consent_id > $2 AND "
+                            "status = $4 ORDER BY consent_id LIMIT $3"};
 constexpr Statement kActivate{
     "consent_activate",
     "UPDATE consent SET status = 'active', version = version + 1, authority_consent = $3, "
@@ -209,9 +213,9 @@ std::optional<Consent> find_consent_at_authority(Session& session,
 std::vector<Consent> list_consents(Session& session, const std::string& institution_id,
                                    std::optional<ConsentStatus> status, const std::string& after,
                                    std::uint32_t limit) {
-  std::optional<std::string> wanted;
-  if (status) wanted = std::string(to_string(*status));
-  return read_all(sql::exec(session, kList, institution_id, after, wanted, limit));
+  if (!status) return read_all(sql::exec(session, kList, institution_id, after, limit));
+  return read_all(
+      sql::exec(session, kListOf, institution_id, after, limit, std::string(to_string(*status))));
 }
 
 void activate_consent(Session& session, Consent& consent) {

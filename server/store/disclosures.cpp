@@ -16,7 +16,7 @@ constexpr Statement kInsert{
     "disclosure_insert",
     "INSERT INTO disclosure (institution_id, disclosure_id, consent_id, subject_id, "
     "subject_version, kind, attributes, purpose, state, thumbprint, started_at) VALUES ($1, $2, "
-    "$3, $4, $5, $6, $7, $8, 'started', $9, $10)"};
+    "$3, $4, $5, $6, $7, $8, 'started', $9, $10) ON CONFLICT DO NOTHING RETURNING 1"};
 constexpr Statement kLock{"disclosure_lock", "SELECT " DISCLOSURE_COLUMNS
                                              ", '' FROM disclosure d WHERE d.institution_id = $1 "
                                              "AND d.disclosure_id = $2 FOR UPDATE"};
@@ -26,18 +26,24 @@ constexpr Statement kFinish{
     "= $7 WHERE institution_id = $1 AND disclosure_id = $2 AND state = 'started' RETURNING 1"};
 constexpr Statement kReopen{
     "disclosure_reopen",
-    "UPDATE disclosure SET state = 'started', ended_at = NULL WHERE institution_id = $1 AND "
-    "disclosure_id = $2 AND state = 'failed'"};
+    "UPDATE disclosure SET state = 'started', started_at = $3, ended_at = NULL WHERE "
+    "institution_id = $1 AND disclosure_id = $2 AND state IN ('started', 'failed') RETURNING 1"};
+constexpr Statement kAbandonOthers{
+    "disclosure_abandon_others",
+    "UPDATE disclosure SET state = 'failed', ended_at = $4 WHERE institution_id = $1 AND "
+    "consent_id = $2 AND disclosure_id <> $3 AND kind = 'query' AND state = 'started' AND "
+    "started_at < $5"};
 constexpr Statement kMatches{
     "disclosure_matches",
     "SELECT count(*) FROM disclosure WHERE institution_id = $1 AND consent_id = $2 AND kind = "
     "'match' AND subject_version = $3"};
-constexpr Statement kList{
-    "disclosure_list", "SELECT " DISCLOSURE_COLUMNS
-                       ", c.service_id FROM disclosure d JOIN consent c USING (institution_id, "
-                       "consent_id) WHERE d.institution_id = $1 AND ($2::text IS NULL OR "
-                       "d.consent_id = $2) AND (d.started_at, d.disclosure_id) > ($3, $4) ORDER BY "
-                       "d.started_at, d.disclosure_id LIMIT $5"};
+#define DISCLOSURES_OF(OF_WHAT)                                                                    \
+  "SELECT " DISCLOSURE_COLUMNS                                                                     \
+  ", c.service_id FROM disclosure d JOIN consent c USING (institution_id, consent_id) WHERE "      \
+  "d.institution_id = $1 AND (d.started_at, d.disclosure_id) > ($2, $3) AND d.started_at < $4 AND" \
+  " " OF_WHAT " ORDER BY d.started_at, d.disclosure_id LIMIT $5"
+constexpr Statement kList{"disclosure_list", DISCLOSURES_OF("true")};
+constexpr Statement kListOf{"disclosure_list_of", DISCLOSURES_OF("d.consent_id = $6")};
 constexpr Statement kOpen{
     "disclosure_open",
     "SELECT institution_id, disclosure_id FROM disclosure WHERE state = 'started' AND started_at < "
@@ -56,6 +62,7 @@ constexpr Statement kUsage{
     "SELECT day::text, rule, purpose, uses, yen FROM usage WHERE institution_id = $1 AND day "
     "BETWEEN $2 AND $3 ORDER BY day, rule, purpose"};
 
+#undef DISCLOSURES_OF
 #undef DISCLOSURE_COLUMNS
 
 Disclosure read_disclosure(const pqxx::row& row) {
@@ -81,11 +88,12 @@ Disclosure read_disclosure(const pqxx::row& row) {
 
 }  // namespace
 
-void insert_disclosure(Session& session, const Disclosure& disclosure) {
-  sql::exec(session, kInsert, session.institution_id(), disclosure.disclosure_id,
-            disclosure.consent_id, disclosure.subject_id, disclosure.subject_version,
-            disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
-            sql::bytea(disclosure.thumbprint), sql::timestamp(disclosure.started_at));
+bool insert_disclosure(Session& session, const Disclosure& disclosure) {
+  return !sql::exec(session, kInsert, session.institution_id(), disclosure.disclosure_id,
+                    disclosure.consent_id, disclosure.subject_id, disclosure.subject_version,
+                    disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
+                    sql::bytea(disclosure.thumbprint), sql::timestamp(disclosure.started_at))
+              .empty();
 }
 
 std::optional<Disclosure> lock_disclosure(Session& session, const std::string& disclosure_id) {
@@ -101,8 +109,19 @@ bool finish_disclosure(Session& session, const Disclosure& disclosure) {
               .empty();
 }
 
-void reopen_disclosure(Session& session, const std::string& disclosure_id) {
-  sql::exec(session, kReopen, session.institution_id(), disclosure_id);
+bool reopen_disclosure(Session& session, const Disclosure& disclosure) {
+  try {
+    return !sql::exec(session, kReopen, session.institution_id(), disclosure.disclosure_id,
+                      sql::timestamp(disclosure.started_at))
+                .empty();
+  } catch (const AlreadyThere&) {
+    return false;
+  }
+}
+
+void abandon_disclosures(Session& session, const Disclosure& except, pki::Time before) {
+  sql::exec(session, kAbandonOthers, session.institution_id(), except.consent_id,
+            except.disclosure_id, sql::timestamp(except.started_at), sql::timestamp(before));
 }
 
 std::int64_t count_matches(Session& session, const std::string& consent_id,
@@ -112,17 +131,17 @@ std::int64_t count_matches(Session& session, const std::string& consent_id,
       .as<std::int64_t>();
 }
 
-std::vector<Disclosure> list_disclosures(Session& session,
-                                         const std::optional<std::string>& consent_id,
-                                         const std::optional<DisclosurePlace>& after,
-                                         std::uint32_t limit) {
-  const DisclosurePlace place = after.value_or(DisclosurePlace{pki::Time{}, {}});
+std::vector<Disclosure> list_disclosures(Session& session, const DisclosureFilter& filter) {
+  const std::string after = sql::timestamp(filter.after.started_at);
+  const std::string before = filter.before ? sql::timestamp(*filter.before) : "infinity";
+  const std::string& institution_id = session.institution_id();
+  const auto rows = filter.consent_id ? sql::exec(session, kListOf, institution_id, after,
+                                                  filter.after.disclosure_id, before, filter.limit,
+                                                  *filter.consent_id)
+                                      : sql::exec(session, kList, institution_id, after,
+                                                  filter.after.disclosure_id, before, filter.limit);
   std::vector<Disclosure> out;
-  for (const pqxx::row& row :
-       sql::exec(session, kList, session.institution_id(), consent_id,
-                 sql::timestamp(place.started_at), place.disclosure_id, limit)) {
-    out.push_back(read_disclosure(row));
-  }
+  for (const pqxx::row& row : rows) out.push_back(read_disclosure(row));
   return out;
 }
 

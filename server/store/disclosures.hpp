@@ -32,14 +32,18 @@ struct Disclosure {
   std::string service_id;  // of its consent; only read
 };
 
-void insert_disclosure(Session& session, const Disclosure& disclosure);
+// Of each consent one query at a time is `started`. False, with nothing done, if another one is.
+[[nodiscard]] bool insert_disclosure(Session& session, const Disclosure& disclosure);
 // Locks the row.
 [[nodiscard]] std::optional<Disclosure> lock_disclosure(Session& session,
                                                         const std::string& disclosure_id);
 // started → state, outcome, billable, yen, ended_at. False if it was not `started` any more.
 bool finish_disclosure(Session& session, const Disclosure& disclosure);
-// failed → started: its question is asked again, by the same key.
-void reopen_disclosure(Session& session, const std::string& disclosure_id);
+// started or failed → started at `started_at`: its question is asked again, by the same key. False
+// if another one is started, and then the transaction is of no more use; or if it has ended.
+[[nodiscard]] bool reopen_disclosure(Session& session, const Disclosure& disclosure);
+// The consent's queries that are `started` since before `before` → failed: who began them has died.
+void abandon_disclosures(Session& session, const Disclosure& except, pki::Time before);
 // How many comparisons of that consent at that version of the subject, whatever became of them.
 [[nodiscard]] std::int64_t count_matches(Session& session, const std::string& consent_id,
                                          std::int32_t subject_version);
@@ -48,11 +52,15 @@ struct DisclosurePlace {
   pki::Time started_at;
   std::string disclosure_id;
 };
-// After `after`, oldest first; of one consent, or of all.
+struct DisclosureFilter {
+  std::optional<std::string> consent_id;  // or of all
+  DisclosurePlace after{pki::Time{}, {}};
+  std::optional<pki::Time> before;
+  std::uint32_t limit = 0;
+};
+// Oldest first.
 [[nodiscard]] std::vector<Disclosure> list_disclosures(Session& session,
-                                                       const std::optional<std::string>& consent_id,
-                                                       const std::optional<DisclosurePlace>& after,
-                                                       std::uint32_t limit);
+                                                       const DisclosureFilter& filter);
 
 // Which are `started` since before `before`, whoever's: platform session.
 struct OpenDisclosure {

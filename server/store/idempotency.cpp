@@ -9,11 +9,10 @@ constexpr Statement kClaim{
     "idempotency_claim",
     "INSERT INTO idempotency (institution_id, idempotency_key, request_sha256, object_id, "
     "started_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING 1"};
-constexpr Statement kLock{
-    "idempotency_lock",
-    "SELECT request_sha256 = $3, object_id, coalesce(response_status, 0), "
-    "coalesce(response_sealed, ''), is_delivered, started_at < $4 FROM idempotency WHERE "
-    "institution_id = $1 AND idempotency_key = $2 FOR UPDATE"};
+constexpr Statement kLock{"idempotency_lock",
+                          "SELECT request_sha256 = $3, object_id, coalesce(response_status, 0), "
+                          "coalesce(response_sealed, ''), started_at < $4 FROM idempotency WHERE "
+                          "institution_id = $1 AND idempotency_key = $2 FOR UPDATE"};
 constexpr Statement kTakeOver{
     "idempotency_take_over",
     "UPDATE idempotency SET started_at = $3 WHERE institution_id = $1 AND idempotency_key = $2"};
@@ -24,9 +23,10 @@ constexpr Statement kFinish{
 constexpr Statement kRelease{
     "idempotency_release",
     "DELETE FROM idempotency WHERE institution_id = $1 AND idempotency_key = $2"};
-constexpr Statement kDelivered{"idempotency_delivered",
-                               "UPDATE idempotency SET is_delivered = true WHERE institution_id = "
-                               "$1 AND idempotency_key = $2"};
+constexpr Statement kForget{
+    "idempotency_forget",
+    "UPDATE idempotency i SET response_sealed = NULL FROM disclosure d WHERE i.institution_id = $1 "
+    "AND d.institution_id = $1 AND d.consent_id = $2 AND i.object_id = d.disclosure_id"};
 constexpr Statement kPrune{
     "idempotency_prune",
     "DELETE FROM idempotency WHERE (institution_id, idempotency_key) IN (SELECT institution_id, "
@@ -38,11 +38,11 @@ IdempotencyClaim claim_idempotency(Session& session, const IdempotentRequest& re
                                    const std::string& object_id, pki::Time now,
                                    pki::Time abandoned_before) {
   using State = IdempotencyClaim::State;
-  if (request.key.empty()) return {State::fresh, object_id, 0, {}, false};
+  if (request.key.empty()) return {State::fresh, object_id, 0, {}};
   if (!sql::exec(session, kClaim, session.institution_id(), request.key, sql::bytea(request.sha256),
                  object_id, sql::timestamp(now))
            .empty()) {
-    return {State::fresh, object_id, 0, {}, false};
+    return {State::fresh, object_id, 0, {}};
   }
   const auto rows = sql::exec(session, kLock, session.institution_id(), request.key,
                               sql::bytea(request.sha256), sql::timestamp(abandoned_before));
@@ -52,12 +52,11 @@ IdempotencyClaim claim_idempotency(Session& session, const IdempotentRequest& re
   out.object_id = row[1].as<std::string>();
   out.status = row[2].as<unsigned>();
   out.response_sealed = sql::bytes(row[3]);
-  out.is_delivered = row[4].as<bool>();
   if (!row[0].as<bool>()) {
     out.state = State::other_request;
   } else if (out.status != 0) {
     out.state = State::done;
-  } else if (row[5].as<bool>()) {
+  } else if (row[4].as<bool>()) {
     out.state = State::taken_over;
     sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(now));
   } else {
@@ -83,9 +82,9 @@ void put_off_idempotency(Session& session, const IdempotentRequest& request, pki
   sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(begun_at));
 }
 
-void mark_delivered(Session& session, const std::string& key) {
-  if (key.empty()) return;
-  sql::exec(session, kDelivered, session.institution_id(), key);
+void forget_disclosed(Session& session, const std::string& institution_id,
+                      const std::string& consent_id) {
+  sql::exec(session, kForget, institution_id, consent_id);
 }
 
 std::size_t prune_idempotency(Session& session, pki::Time before, std::uint32_t limit) {

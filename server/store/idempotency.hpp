@@ -30,7 +30,6 @@ struct IdempotencyClaim {
   std::string object_id;  // of fresh ones what was given; else what the first request made
   unsigned status = 0;
   std::vector<std::uint8_t> response_sealed;
-  bool is_delivered = false;
 };
 
 // Claims the key for this request, or says whose it is. Where another transaction is claiming it,
@@ -46,8 +45,9 @@ void finish_idempotency(Session& session, const IdempotentRequest& request, unsi
 void release_idempotency(Session& session, const IdempotentRequest& request);
 // Whoever sends the same request again takes it over, at once: as if it had begun at `begun_at`.
 void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at);
-// The data have gone out.
-void mark_delivered(Session& session, const std::string& key);
+// What was answered about a consent's data is kept no more. Either kind of session.
+void forget_disclosed(Session& session, const std::string& institution_id,
+                      const std::string& consent_id);
 
 // Forgets what was begun before `before`; returns how many. Platform session.
 std::size_t prune_idempotency(Session& session, pki::Time before, std::uint32_t limit);

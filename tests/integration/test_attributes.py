@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwcrypto import jwk, jws
 from support.consenting import Town
 from support.database import Cluster
-from support.program import wait_until
+from support.program import seconds, wait_until
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 CANARY_NAME, CANARY_ADDRESS = "加名鳥　歌子", "東京都千代田区加名鳥町９９９番地"
@@ -225,36 +225,77 @@ def test_check_19_fifty_equal_queries_cost_one_fee(town):
     [one.join() for one in threads]
     assert {one.status for one in answers} <= {200, 409}
     assert len({one.json["disclosure_id"] for one in answers if one.status == 200}) == 1
-    assert {one.json["code"] for one in answers if one.status == 409} <= {"idempotency-in-progress", "already-delivered"}
+    assert {one.json["code"] for one in answers if one.status == 409} <= {"idempotency-in-progress"}
     assert town.billing()["yen"] == fee + 20
     states = town.rows("SELECT state FROM disclosure WHERE consent_id = %s", consent["consent_id"])
     assert states == [("completed",)]
     with town.a.client() as client:
-        wait_until(lambda: town.query(client, consent["token"], key=key).status == 409, 5, "the delivery to be marked")
-        assert town.query(client, consent["token"], key=key).is_problem("already-delivered", 409)
+        assert town.query(client, consent["token"], key=key).json == next(one.json for one in answers if one.status == 200)
         answer = town.query(client, consent["token"], key=key, force=True)
         assert answer.is_problem("idempotency-key-reused", 422)
-    kept = town.rows("SELECT response_sealed FROM idempotency WHERE idempotency_key = %s", key)
-    assert kept == [(None,)], "values are never kept"
 
 
-def test_check_19_the_server_dies_between_the_effect_and_the_answer(town):
+def test_check_19_an_answer_that_got_lost_is_given_again(town):
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person, "marriage", name=CANARY_NAME)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    town.country.fail(path="/v1/four-information", kind="delay", value=int(seconds(1.5) * 1000), count=1)
+    with town.a.client() as client:
+        client.connection.timeout = seconds(0.5)
+        with pytest.raises(OSError):
+            town.query(client, consent["token"], key=key)
+    ended = "SELECT 1 FROM disclosure WHERE consent_id = %s AND state = 'completed'"
+    wait_until(lambda: town.rows(ended, consent["consent_id"]), 10, "the answer that nobody reads")
+    with town.a.client() as client:
+        again = town.query(client, consent["token"], key=key)
+        assert again.status == 200 and again.json["verified_claims"]["claims"]["name"] == CANARY_NAME
+        assert town.query(client, consent["token"], key=key).body == again.body
+    assert town.billing()["yen"] == fee + 20
+    kept = "SELECT response_sealed FROM idempotency WHERE idempotency_key = %s"
+    ((sealed,),) = town.rows(kept, key)
+    assert CANARY_NAME.encode() not in bytes(sealed)
+    with town.a.client() as admin:
+        assert town.withdraw(admin, consent["consent_id"]).status == 200
+        assert town.query(admin, consent["token"], key=key).is_problem("consent-withdrawn", 403)
+    assert town.rows(kept, key) == [(None,)], "what was given is kept no longer than the consent lasts"
+
+
+def test_questions_at_once_cost_one_fee(town):
     person = town.somebody()
     consent = town.consent(person)
     lapse(town, person)
     lapsed(town, consent)
-    fee, key = town.billing()["yen"], str(uuid.uuid4())
-    with town.a.client() as client:
-        first = town.query(client, consent["token"], key=key)
-    marked = "SELECT is_delivered FROM idempotency WHERE idempotency_key = %s"
-    wait_until(lambda: town.rows(marked, key)[0][0], 5, "the delivery to be marked")
-    # As it is when the process ended after its last transaction, before the answer went out.
-    town.rows("UPDATE idempotency SET is_delivered = false WHERE idempotency_key = %s", key)
-    with town.a.client() as client:
-        again = town.query(client, consent["token"], key=key)
-    assert again.status == 200 and again.json["verified_claims"]["claims"] == first.json["verified_claims"]["claims"]
-    assert again.json["disclosure_id"] == first.json["disclosure_id"]
+    fee, answers = town.billing()["yen"], []
+    town.country.fail(path="/v1/four-information", kind="delay", value=500, count=1)
+
+    def send():
+        with town.a.client() as client:
+            answers.append(town.query(client, consent["token"]))
+
+    threads = [threading.Thread(target=send) for _ in range(5)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+    town.country.heal()
+    assert sum(one.status == 200 and one.json["outcome"] == "provided" for one in answers) == 1
+    others = [one for one in answers if one.status != 200]
+    assert others and all(one.is_problem("query-in-progress", 409) and one.headers["retry-after"] for one in others)
     assert town.billing()["yen"] == fee + 20
+
+
+def test_a_service_that_ended_gets_nothing(town):
+    """Its consents end in batches; until then they are refused."""
+    person = town.somebody()
+    consent = town.consent(person)
+    service = town.rows("SELECT service_id FROM consent WHERE consent_id = %s", consent["consent_id"])[0][0]
+    town.rows("UPDATE service SET status = 'ended' WHERE service_id = %s AND institution_id = %s", service, town.a.id)
+    try:
+        with town.a.client() as client:
+            refused = town.query(client, consent["token"])
+        assert refused.json["code"] in ("service-unknown", "consent-withdrawn"), refused.body
+    finally:
+        town.rows("UPDATE service SET status = 'active' WHERE service_id = %s AND institution_id = %s", service, town.a.id)
 
 
 def test_check_19_the_server_dies_while_the_authority_is_asked(town):
