@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import threading
+import time
 import uuid
 from datetime import datetime, timedelta, timezone
 
@@ -207,6 +208,31 @@ def test_the_authority_is_away_and_comes_back(town, client):
     assert [one["type"] for one in town.events(consent)] == ["consent.activated"]
     token = client.call("POST", f"/v1/consents/{consent}/tokens", {})
     assert token.status == 201 and token.json["token"].count(".") == 2
+
+
+def test_the_consent_signed_last_stays(town, client):
+    """Though the authority hears of an earlier, wider one later; that one is withdrawn there as well."""
+    town.country.fail(path="/v1/consents", kind="status", value=503)
+    try:
+        earlier = town.register(client, town.registration(town.a, 9)).json
+        assert earlier["status"] == "pending"
+    finally:
+        town.country.heal()
+    time.sleep(1.1)  # times are whole seconds
+    answer = town.register(client, town.registration(town.a, 9, document={"scopes": ["attr:address"]}))
+    assert answer.status == 201 and answer.json["sub"] == earlier["sub"], answer.body
+    later = answer.json
+    town.rows("UPDATE consent SET relay_at = relay_at - interval '1 hour' WHERE consent_id = %s", earlier["consent_id"])
+    wait_until(lambda: town.status_of(earlier["consent_id"]) == "superseded", 10, "the relay")
+    assert town.status_of(later["consent_id"]) == "active"
+    assert client.get(f"/v1/consents/{earlier['consent_id']}").json["replaced_by"] == later["consent_id"]
+
+    def withdrawn():
+        return [sorted(one["items"]) for one in town.country.ask("GET", "consents")["consents"]
+                if one["person"] == 9 and "withdrawal" in one]
+
+    wait_until(lambda: ["address", "birthdate", "name"] in withdrawn(), 15, "the withdrawal at the authority")
+    assert ["address"] not in withdrawn()
 
 
 def test_a_withdrawal_that_is_faster_than_its_registration_is_not_lost(town):

@@ -218,6 +218,22 @@ def test_29_the_first_bad_row_is_named(two_banks, tampering, row):
     assert [(fault["institution_id"], fault["seq"]) for fault in report["faults"]] == [(a, row)]
 
 
+def test_29_what_was_written_anew_or_cut_short_shows_by_an_earlier_report(two_banks, tmp_path):
+    """Whoever owns the database can make a chain that is whole; not one that is yesterday's."""
+    place, (a, _) = two_banks
+    earlier = tmp_path / "yesterday.json"
+    earlier.write_text(place.ok("audit", "verify", "--json"))
+    place.ok("institution", "service", "add", "bank-a", "svc_loans")
+    assert "whole" in place.ok("audit", "verify", "--expect", earlier)
+    database = connect(place.url)
+    rows(database, "DELETE FROM audit WHERE institution_id = %s AND seq > 1", a)
+    rows(database, "UPDATE audit_head SET last_seq = 1, last_hash = (SELECT hash FROM audit WHERE institution_id = %s AND seq = 1) "
+                   "WHERE institution_id = %s", a, a)
+    assert "whole" in place.ok("audit", "verify")
+    assert f"{a}: row 2: the chain ends before row 2" in place.run("audit", "verify", "--expect", earlier).stdout
+    assert "no report" in place.fails("audit", "verify", "--expect", __file__)
+
+
 # --- the key-encryption key -----------------------------------------------------------------------------------------
 
 def key_file(place):
