@@ -6,6 +6,7 @@
 
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
+#include "server/files.hpp"
 #include "server/store/audit.hpp"
 #include "server/store/key_ring.hpp"
 #include "server/store/migration.hpp"
@@ -80,11 +81,12 @@ struct AuditOptions {
 std::vector<AuditHead> read_heads(const std::filesystem::path& path) {
   std::vector<AuditHead> out;
   if (path.empty()) return out;
-  const auto text = read_file(path);
+  const std::string text = read_file(path);
   try {
     const auto report = nlohmann::json::parse(text.begin(), text.end());
     for (const auto& head : report.at("heads")) {
-      out.push_back({head.at("institution_id"), head.at("seq"),
+      out.push_back({head.at("institution_id").get<std::string>(),
+                     head.at("seq").get<std::int64_t>(),
                      pki::from_hex(head.at("hash").get<std::string>())});
     }
   } catch (const std::exception&) {
