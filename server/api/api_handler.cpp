@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint32_t kUnwantedBodyBytesMax = 8192;  // read, so that the answer can say so
 constexpr std::chrono::seconds kDatabaseRetry{2};
+constexpr std::chrono::seconds kPermissionAge{1};  // after which it is looked at again
 
 std::optional<std::chrono::seconds> retry_after(const Problem& problem) {
   if (problem.retry_after()) return problem.retry_after();
@@ -142,7 +143,15 @@ asio::awaitable<ApiResponse> ApiHandler::answer(const HttpRequest& request,
   out.on_peer_gone = [weak = connection.weak_from_this()](std::function<void()> gone) {
     if (const auto alive = weak.lock()) alive->on_peer_gone(std::move(gone));
   };
-  co_return co_await route.answer(out);
+  ApiResponse response = co_await route.answer(out);
+  // What took its time, a long poll above all, may have outlived the caller's permission.
+  if (route.access != Route::Access::everybody &&
+      std::chrono::steady_clock::now() - exchange.started > kPermissionAge) {
+    const auto now = std::chrono::steady_clock::now();
+    const auto still = co_await common_.callers.find(out.thumbprint, now);
+    check_caller(still, route.access);
+  }
+  co_return response;
 }
 
 void ApiHandler::charge(Exchange& exchange, const std::string& party) const {
@@ -184,8 +193,8 @@ ApiResponse ApiHandler::render_current_exception(const Exchange& exchange) const
     return render(problem, exchange);
   } catch (const DatabaseUnavailable&) {  // the pool has logged why
     return render(Problem(ProblemKind::database_unavailable,
-                          "Nothing was done. Try again; with the same Idempotency-Key, if there "
-                          "was one."),
+                          "It is not known whether this was done. Try again, with the same "
+                          "Idempotency-Key, if there was one."),
                   exchange);
   } catch (const Conflict&) {
     return render(Problem(ProblemKind::overloaded,

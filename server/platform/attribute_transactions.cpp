@@ -197,9 +197,17 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   auto locked = lock_consent(session, session.institution_id(), disclosure.consent_id);
   if (!locked) throw std::runtime_error("a consent that was asked about is not there");
   Consent& consent = locked->consent;
+  if (provided) {  // what it cost, it cost, whatever becomes of it
+    disclosure.yen = static_cast<std::int32_t>(provided->billable_yen);
+    disclosure.billable = disclosure.yen > 0;
+  }
   const auto close = [&](const char* state, Problem problem) {
     disclosure.state = state;
     finish_disclosure(session, disclosure);
+    if (disclosure.yen > 0) {
+      add_usage(session,
+                {day_of(now), fmt::format("{}_paid", state), query.purpose, 1, disclosure.yen});
+    }
     release_idempotency(session, query.idempotent);
     append_audit(session, now,
                  audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state)));
@@ -211,6 +219,10 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
       end_by_authority(session, consent, *refusal, now);
     }
     require_active(consent);
+    // Meanwhile the operator may have closed the door.
+    if (!is_client_active(session, query.asker.thumbprint)) {
+      throw Problem(ProblemKind::client_certificate_revoked);
+    }
   } catch (const Problem& problem) {
     return close("aborted", problem);
   }
@@ -226,10 +238,6 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
                            ? "awaiting_certificate"
                            : "no_newer_information";
   if (provided && disclosure.kind == "match") disclosure.outcome = "compared";
-  if (provided) {
-    disclosure.yen = static_cast<std::int32_t>(provided->billable_yen);
-    disclosure.billable = disclosure.yen > 0;
-  }
   if (!finish_disclosure(session, disclosure)) {
     // The same key was sent again meanwhile, and that one was faster.
     return {{}, Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1})};

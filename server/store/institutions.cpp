@@ -15,6 +15,10 @@ namespace {
 constexpr Statement kAuthenticate{"authenticate",
                                   "SELECT institution_id, name, roles, institution_status, "
                                   "certificate_status FROM authenticate_client($1)"};
+constexpr Statement kIsActive{
+    "institution_client_active",
+    "SELECT 1 FROM client_certificate c JOIN institution i USING (institution_id) WHERE "
+    "c.institution_id = $1 AND c.thumbprint = $2 AND c.status = 'active' AND i.status = 'active'"};
 constexpr Statement kAdd{"institution_add",
                          "WITH made AS (INSERT INTO institution VALUES ($1, $2, 'active', $3)) "
                          "SELECT pg_notify('tashika_institutions', $1)"};
@@ -88,6 +92,10 @@ std::optional<Caller> authenticate(Session& session, const Thumbprint& thumbprin
   const pqxx::row row = rows[0];
   return Caller{row[0].as<std::string>(), row[1].as<std::string>(), roles_of(row[2]),
                 row[3].as<std::string>() == "active", row[4].as<std::string>() == "active"};
+}
+
+bool is_client_active(Session& session, const Thumbprint& thumbprint) {
+  return !sql::exec(session, kIsActive, session.institution_id(), sql::bytea(thumbprint)).empty();
 }
 
 std::string add_institution(Session& session, const std::string& name, pki::Time now) {

@@ -43,6 +43,8 @@ struct Caller {
 
 // Nothing if nobody registered that certificate. Needs no institution. One statement.
 [[nodiscard]] std::optional<Caller> authenticate(Session& session, const Thumbprint& thumbprint);
+// Are the session's institution and its certificate of that thumbprint still let in?
+[[nodiscard]] bool is_client_active(Session& session, const Thumbprint& thumbprint);
 
 // The channel that every change below is notified on: what was looked up before may be wrong then.
 inline constexpr const char* kInstitutionsChannel = "tashika_institutions";

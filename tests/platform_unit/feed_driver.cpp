@@ -34,6 +34,20 @@ void say(const json& line) {
   std::cout << line.dump() << '\n' << std::flush;
 }
 
+// A database that restarts on a busy machine takes its time: what it misses meanwhile tells
+// nothing.
+void wait_for(const server::DatabaseConfig& database) {
+  constexpr int kAttempts = 600;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    try {
+      const server::Connection connection(database);
+      return;
+    } catch (const server::DatabaseUnavailable&) {
+    }
+  }
+}
+
 // Each line that comes names the institution; events are numbered by `key`, so that the test can
 // tell which were committed. A commit whose answer was lost is "unknown".
 int write(const server::DatabaseConfig& database, const std::string& name, int count) {
@@ -69,7 +83,7 @@ int write(const server::DatabaseConfig& database, const std::string& name, int c
         outcome = "committed";
       }
     } catch (const std::exception&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+      wait_for(database);
     }
     say({{"key", key}, {"institution", institution}, {"outcome", outcome}});
   }

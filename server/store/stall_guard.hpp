@@ -1,0 +1,53 @@
+// stall_guard.hpp: cuts the connection to a database that has stopped to speak. Statements'
+// time-outs are PostgreSQL's to keep; a server that is frozen, or behind a network that swallows
+// everything, keeps none, and libpq waits for ever. Knows sockets, no SQL.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+
+namespace server {
+
+// One connection, as the guard sees it. One thread uses it; the guard's own thread, of which the
+// process has one, looks at it twice a second.
+class StallGuard {
+ public:
+  // An answer may take that long.
+  explicit StallGuard(std::chrono::milliseconds patience);
+  ~StallGuard();
+  StallGuard(const StallGuard&) = delete;
+  StallGuard& operator=(const StallGuard&) = delete;
+
+  // The guard keeps a descriptor of its own, so it never cuts what got the number afterwards.
+  void connected(int socket);
+  void closed();
+
+  // As long as it lives, an answer is awaited. After `patience` the socket is shut down, and
+  // whoever waits for it is told that the connection broke.
+  class Wait {
+   public:
+    explicit Wait(StallGuard& guard) : guard_(guard) { guard_.begin(); }
+    ~Wait() { guard_.since_ = kIdle; }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+   private:
+    StallGuard& guard_;
+  };
+
+ private:
+  friend class StallWatcher;
+  using Clock = std::chrono::steady_clock;
+  static constexpr Clock::rep kIdle = 0;
+
+  void begin() { since_ = Clock::now().time_since_epoch().count(); }
+  void cut_if_stalled(Clock::time_point now);
+
+  const Clock::duration patience_;
+  std::atomic<Clock::rep> since_{kIdle};
+  std::mutex mutex_;
+  int socket_ = -1;
+};
+
+}  // namespace server
