@@ -12,7 +12,7 @@ from pathlib import Path
 from . import http as wire
 from .database import ROOT
 from .inputs import free_port
-from .people import Keys, add_client_certificates, add_institutions
+from .people import AT, Keys, add_client_certificates, add_institutions
 from .processes import Broken, cpu_seconds, run, started
 
 ISSUER = "watched"
@@ -135,8 +135,7 @@ class Platform:
     @contextmanager
     def served(self):
         """The authority and the server; the server's process."""
-        provided = {"state": "provided", "billable_yen": 20, "answered_at": "$time_iso8601",
-                    "certificate_issued_at": "$time_iso8601",
+        provided = {"state": "provided", "billable_yen": 20, "answered_at": AT, "certificate_issued_at": AT,
                     "certificate": {"issuer_key_hash": self.issuer.hex(), "serial": "40$request_id", "medium": "card"},
                     "items": {"name": {"text": NAME, "map": "0" * len(NAME)},
                               "address": {"text": ADDRESS, "map": "0" * len(ADDRESS)}}}
