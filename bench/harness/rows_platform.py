@@ -118,7 +118,8 @@ def longpoll(bench):
     yield at_most(f"{held:,} idle long-polls: private memory of serve", "<= 256 MB",
                   f"{used / 1e6:.0f} MB; {before / 1e6:.0f} MB without, {(used - before) / held / 1000:.1f} KB each",
                   used / HELD_MEMORY_MAX, 1)
-    yield at_most("beside them: p99 of queries", "<= 1.5 x without", f"{with_them:.1f} ms; {without:.1f} ms", with_them / without, 1.5)
+    yield at_most("beside them: p99 of queries", "<= 1.5 x without", f"{with_them:.1f} ms; {without:.1f} ms",
+                  with_them / without, 1.5)
 
 
 def token(bench):
