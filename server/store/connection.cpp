@@ -132,8 +132,9 @@ Session::Session(Connection& connection, const std::string& institution_id)
     throw std::invalid_argument("a transaction needs the institution whose rows it sees");
   }
   native_ = std::make_unique<Native>(connection.native(),
+                                     // SET, as a SELECT would be planned each time.
                                      fmt::format("BEGIN; SET LOCAL ROLE tashika_api; "
-                                                 "SELECT set_config('app.institution', '{}', true)",
+                                                 "SET LOCAL app.institution = '{}'",
                                                  institution_id));
 }
 
