@@ -4,14 +4,16 @@ import hashlib
 import json
 import subprocess
 import threading
+import time
 import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
 from jwcrypto import jwk, jws
 from support.consenting import NOTICE, SCOPES, Town
 from support.country import format_time
-from support.database import Cluster
+from support.database import Cluster, connect
 from support.program import wait_until
 
 
@@ -209,6 +211,61 @@ def test_the_authority_is_away_and_comes_back(town, client):
     assert token.status == 201 and token.json["token"].count(".") == 2
 
 
+def pending(town, *people):
+    """Registrations that the authority was too busy for."""
+    town.country.fail(path="/v1/consents", kind="status", value=503)
+    try:
+        with town.a.client() as client:
+            answers = [town.register(client, town.registration(town.a, person)) for person in people]
+    finally:
+        town.country.heal()
+    assert {one.status for one in answers} == {202}
+    return [one.json["consent_id"] for one in answers]
+
+
+def test_a_registration_that_is_never_confirmed_is_rejected_in_the_end(town):
+    town.country.fail(path="/v1/consents", kind="status", value=400)
+    try:
+        with town.a.client() as client:
+            answer = town.register(client, town.registration(town.a, 8))
+        assert answer.status == 202 and answer.json["status"] == "pending"
+        consent = answer.json["consent_id"]
+        town.rows("UPDATE consent SET received_at = received_at - interval '23 hours' WHERE consent_id = %s", consent)
+        told = town.metrics().value("tashika_job_last_success_timestamp_seconds", job="expire")
+        wait_until(lambda: town.metrics().value("tashika_job_last_success_timestamp_seconds", job="expire") > told + 1, 10,
+                   "a look at what is pending")
+        assert town.status_of(consent) == "pending"
+        town.rows("UPDATE consent SET received_at = received_at - interval '2 hours' WHERE consent_id = %s", consent)
+        wait_until(lambda: town.status_of(consent) == "rejected", 10, "the end of waiting")
+    finally:
+        town.country.heal()
+    event, = town.events(consent)
+    assert event["type"] == "consent.rejected"
+    assert event["status_reason"] | {"at": ""} == {"initiated_by": "platform", "code": "confirmation_timeout", "at": ""}
+    # It may have arrived all the same: the authority is told that it is over.
+    town.rows("UPDATE consent SET relay_at = relay_at - interval '1 hour' WHERE consent_id = %s", consent)
+    wait_until(lambda: town.rows("SELECT 1 FROM consent WHERE consent_id = %s AND relay_at IS NULL", consent), 10, "the relay")
+    assert town.status_of(consent) == "rejected"
+
+
+def test_one_registration_that_cannot_be_sent_keeps_no_other_from_it(town):
+    broken, whole = pending(town, 3, 4)
+    seal, = town.rows("SELECT serial_sealed FROM certificate JOIN consent ON certificate_id = signed_with WHERE consent_id = %s",
+                      broken)[0]
+    damage = "UPDATE certificate SET serial_sealed = %s FROM consent WHERE certificate_id = signed_with AND consent_id = %s"
+    town.rows(damage, b"\0" * len(seal), broken)
+    for consent, hours in ((broken, 2), (whole, 1)):
+        town.rows("UPDATE consent SET relay_at = relay_at - %s * interval '1 hour' WHERE consent_id = %s", hours, consent)
+    wait_until(lambda: town.status_of(whole) == "active", 10, "the other one")
+    wait_until(lambda: town.rows("SELECT 1 FROM consent WHERE consent_id = %s AND relay_attempts > 1", broken), 10,
+               "it to be put off")
+    assert town.status_of(broken) == "pending"
+    assert town.metrics().value("tashika_job_failures_total", job="relay") > 0
+    town.rows(damage, bytes(seal), broken)
+    town.rows("UPDATE consent SET relay_at = relay_at - interval '1 hour' WHERE consent_id = %s", broken)
+    wait_until(lambda: town.status_of(broken) == "active", 10, "the mended one")
+
+
 def test_a_withdrawal_that_is_faster_than_its_registration_is_not_lost(town):
     town.country.fail(path="/v1/consents", kind="delay", value=1500, count=1)
     answers = []
@@ -366,6 +423,60 @@ def test_a_token_that_ends_soon_is_announced(town):
     town.rows("UPDATE consent_token SET expires_at = now() + interval '1 day', reissue_told = false WHERE consent_id = %s",
               consent)
     wait_until(lambda: "token.reissue_needed" in [one["type"] for one in town.events(consent)], 15, "the notice")
+
+
+def test_a_notice_about_a_token_waits_for_its_subject(town):
+    """Else it could follow a withdrawal in the feed, with the version of before."""
+    made = town.consent(11)
+    consent = made["consent_id"]
+    busy = connect(town.platform.url)
+    busy.autocommit = False
+    busy.cursor().execute("SELECT 1 FROM subject WHERE subject_id = %s FOR UPDATE", (made["sub"],))
+    town.rows("UPDATE consent_token SET expires_at = now() + interval '1 day', reissue_told = false WHERE consent_id = %s",
+              consent)
+    wait_until(lambda: town.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%subject%%'"), 15,
+               "the job to wait")
+    assert [one["type"] for one in town.events(consent)] == ["consent.activated"]
+    busy.rollback()
+    busy.close()
+    wait_until(lambda: "token.reissue_needed" in [one["type"] for one in town.events(consent)], 15, "the notice")
+
+
+def test_what_an_operator_sees_of_the_jobs(town):
+    jobs = ("relay", "hear_withdrawals", "expire", "remind", "tidy", "watch", "availability")
+    wait_until(lambda: all(town.metrics().value("tashika_job_last_success_timestamp_seconds", job=job) > time.time() - 60
+                           for job in jobs), 15, "all jobs to have run")
+    ours = x509.load_pem_x509_certificate((town.country.directory / "operator.pem").read_bytes())
+    for link in ("api", "checks"):
+        assert town.metrics().value("tashika_authority_certificate_not_after_seconds", link=link) == \
+            ours.not_valid_after.replace(tzinfo=timezone.utc).timestamp()
+    before = town.metrics().value("tashika_job_failures_total", job="hear_withdrawals")
+    town.country.fail(path="/v1/withdrawals", kind="status", value=503)
+    try:
+        wait_until(lambda: town.metrics().value("tashika_job_failures_total", job="hear_withdrawals") > before, 10, "a failure")
+    finally:
+        town.country.heal()
+
+
+def test_how_far_the_banks_are_with_their_feeds(town, client):
+    def status(name):
+        return next(one for one in json.loads(town.platform.tashika("feed", "status", "--json")) if one["name"] == name)
+
+    page = client.get("/v1/changes?limit=2").json
+    assert status("bank-a")["acknowledged_pos"] is None
+    silent = wait_until(lambda: town.metrics().value("tashika_feed_institutions_silent"), 15, "a measurement")
+    assert client.call("PUT", "/v1/changes/acknowledgement", {"cursor": page["next_cursor"]}).status < 300
+    said = status("bank-a")
+    third = town.rows("SELECT extract(epoch FROM published_at)::int FROM change_feed WHERE institution_id = %s AND pos = %s",
+                      town.a.id, page["last_pos"] + 1)[0][0]
+    assert said["acknowledged_pos"] == page["last_pos"] and said["last_pos"] > said["acknowledged_pos"]
+    assert datetime.fromisoformat(said["oldest_unacknowledged"].replace("Z", "+00:00")).timestamp() == third
+    table = town.platform.tashika("feed", "status").splitlines()
+    assert any(line.split()[:3] == ["bank-a", str(said["last_pos"]), str(page["last_pos"])] for line in table)
+    wait_until(lambda: town.metrics().value("tashika_feed_institutions_silent") == silent - 1, 15, "the next measurement")
+    metrics = town.metrics()
+    assert metrics.value("tashika_feed_institutions_behind") == 1
+    assert metrics.value("tashika_feed_unacknowledged_items") >= said["last_pos"] - page["last_pos"]
 
 
 def test_the_audit_holds(town):
