@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <array>
 
 #include "server/store/ids.hpp"
 #include "server/store/sql.hpp"
@@ -20,8 +21,7 @@ class Listener final : public pqxx::notification_receiver {
   std::vector<std::string>& heard_;
 };
 
-// libpq reads what the URL does not say from its environment; these two are not the operator's to
-// forget.
+// For each new connection.
 std::string settings(const DatabaseConfig& config) {
   return fmt::format(
       "SET search_path = tashika; SET statement_timeout = {}; SET lock_timeout = {}; "
@@ -39,6 +39,28 @@ std::string first_line(std::string text) {
 
 }  // namespace
 
+std::string conninfo_of(const DatabaseConfig& config) {
+  const std::int64_t patience =
+      std::max<std::int64_t>(2, config.connect_timeout / std::chrono::seconds{1});
+  const std::array<std::pair<const char*, std::string>, 6> defaults{{
+      {"connect_timeout", fmt::format("{}", patience)},
+      {"fallback_application_name", "tashika"},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "5"},
+      {"keepalives_count", "3"},
+      {"tcp_user_timeout", "20000"},
+  }};
+  const bool is_uri =
+      config.url.starts_with("postgresql://") || config.url.starts_with("postgres://");
+  std::string out = config.url;
+  for (const auto& [name, value] : defaults) {
+    if (config.url.find(fmt::format("{}=", name)) != std::string::npos) continue;
+    const char* const before = !is_uri ? " " : out.find('?') == std::string::npos ? "?" : "&";
+    out += fmt::format("{}{}={}", before, name, value);
+  }
+  return out;
+}
+
 void Connection::Native::forget() {
   listener.reset();
   prepared.clear();
@@ -47,14 +69,8 @@ void Connection::Native::forget() {
 
 void Connection::Native::connect() {
   forget();
-  ::setenv(
-      "PGCONNECT_TIMEOUT",
-      fmt::format("{}", std::max<std::int64_t>(2, config.connect_timeout / std::chrono::seconds{1}))
-          .c_str(),
-      0);
-  ::setenv("PGAPPNAME", "tashika", 0);
   try {
-    connection = std::make_unique<pqxx::connection>(config.url);
+    connection = std::make_unique<pqxx::connection>(conninfo_of(config));
     pqxx::nontransaction(*connection).exec(settings(config));
   } catch (const pqxx::failure& error) {
     connection.reset();
