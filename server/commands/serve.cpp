@@ -197,6 +197,7 @@ int serve(Config config, const IssuerSet& issuers) {
   sigaddset(&ending, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);  // before any thread; all inherit it
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);  // files are read again when they change, without being told
   share_descriptors(config);
 
   constexpr std::uint64_t kNoCacheBytes = 1;

@@ -62,6 +62,7 @@ std::string conninfo_of(const DatabaseConfig& config) {
 }
 
 void Connection::Native::forget() {
+  guard.closed();
   listener.reset();
   prepared.clear();
   connection.reset();
@@ -71,6 +72,8 @@ void Connection::Native::connect() {
   forget();
   try {
     connection = std::make_unique<pqxx::connection>(conninfo_of(config));
+    guard.connected(connection->sock());
+    const StallGuard::Wait wait(guard);
     pqxx::nontransaction(*connection).exec(settings(config));
   } catch (const pqxx::failure& error) {
     connection.reset();
@@ -127,12 +130,14 @@ Session::Native::Native(Connection::Native& on, const std::string& begin_with)
 }
 
 void Session::Native::begin() {
+  const StallGuard::Wait wait(connection.guard);
   transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
   transaction->exec(opening);
   is_open = true;
 }
 
 Session::Native::~Native() {
+  const StallGuard::Wait wait(connection.guard);
   try {
     if (is_open) transaction->exec("ROLLBACK");
     transaction.reset();
@@ -169,6 +174,7 @@ void Session::commit() {
   if (native_->has_failed || !native_->is_open) {
     throw std::logic_error("a transaction that failed was to be committed");
   }
+  const StallGuard::Wait wait(native_->connection.guard);
   try {
     native_->is_open = false;
     native_->transaction->exec("COMMIT");
@@ -189,8 +195,11 @@ void rethrow(const char* statement) {
     const std::string text = fmt::format("statement {} failed with SQLSTATE {}", statement, state);
     if (state == "23505") throw AlreadyThere(text, state);
     if (state == "40001" || state == "40P01" || state == "55P03") throw Conflict(text, state);
-    // Cancelled by a time-out, shutting down, too many connections, disk full.
-    if (state.starts_with("57") || state.starts_with("53")) throw DatabaseUnavailable(text);
+    // Cancelled by a time-out, shutting down, too many connections, disk full; a standby, or a
+    // schema that changed beneath what was prepared: another connection may do better.
+    const bool is_passing = state.starts_with("57") || state.starts_with("53") ||
+                            state == "25006" || state == "0A000" || state == "26000";
+    if (is_passing) throw DatabaseUnavailable(text);
     throw DatabaseError(text, state);
   } catch (const pqxx::failure&) {
     throw DatabaseUnavailable(fmt::format("the database did not finish {}", statement));

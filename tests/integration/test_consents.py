@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import threading
+import time
 import uuid
 from datetime import datetime, timedelta, timezone
 
