@@ -14,7 +14,7 @@ from jwcrypto import jwk, jws
 from support.consenting import NOTICE, SCOPES, Town
 from support.country import format_time
 from support.database import Cluster, connect
-from support.program import wait_until
+from support.program import refuses, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +368,8 @@ def test_how_far_the_banks_are_with_their_feeds(town, client):
     def status(name):
         return next(one for one in json.loads(town.platform.tashika("feed", "status", "--json")) if one["name"] == name)
 
+    for person in (1, 2, 7):
+        town.events(town.consent(person)["consent_id"])
     page = client.get("/v1/changes?limit=2").json
     assert status("bank-a")["acknowledged_pos"] is None
     silent = wait_until(lambda: town.metrics().value("tashika_feed_institutions_silent"), 15, "a measurement")
@@ -383,6 +385,19 @@ def test_how_far_the_banks_are_with_their_feeds(town, client):
     metrics = town.metrics()
     assert metrics.value("tashika_feed_institutions_behind") == 1
     assert metrics.value("tashika_feed_unacknowledged_items") >= said["last_pos"] - page["last_pos"]
+
+
+def test_the_end_waits_for_what_a_job_has_in_the_database(town):
+    busy = connect(town.platform.url)
+    busy.autocommit = False
+    busy.cursor().execute("LOCK TABLE platform_state")
+    wait_until(lambda: town.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 10, "a job to wait")
+    town.server.terminate()
+    wait_until(lambda: refuses(town.platform.api_port), 10, "the listener to close")
+    busy.rollback()
+    busy.close()
+    assert town.server.stop() == 0
+    town.restart()
 
 
 def test_the_audit_holds(town):
