@@ -134,7 +134,7 @@ void Watcher::tell(Connection& connection, Issuer& issuer, const IssuerSnapshot&
 void Watcher::check_availability(Connection& connection, KeyRing& keys, const Snapshot& snapshot) {
   std::vector<AvailabilityChecks::Issuer> issuers;
   for (std::size_t i = 0; i < issuers_.size(); ++i) {
-    issuers.push_back({&issuers_[i].watched, &snapshot.issuers[i]});
+    issuers.push_back({&issuers_[i].watched, &snapshot.issuers[i], &set_.issuers[i].config});
   }
   for (;;) {
     const auto counts = authority_->checks.run(connection, keys, issuers, clock_);

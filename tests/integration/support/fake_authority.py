@@ -12,6 +12,7 @@ class FakeAuthority:
 
     def __init__(self, world, issuer):
         self.says, self.asked, self.lock = {}, [], threading.Lock()
+        self.issued_at = "2026-01-01T00:00:00Z"  # of every successor
         self.key_hash = issuer.key_hash("sha256").hex()
         authority = self
 
@@ -58,7 +59,7 @@ class FakeAuthority:
         if said in (500, 503):
             return said, {}
         text = f"{said:x}"
-        return 200, {"state": "newer_certificate", "billable_yen": 0, "certificate_issued_at": "2026-01-01T00:00:00Z",
+        return 200, {"state": "newer_certificate", "billable_yen": 0, "certificate_issued_at": self.issued_at,
                      "certificate": {"issuer_key_hash": self.key_hash, "serial": text.zfill(len(text) + len(text) % 2)}}
 
     def questions(self, serial):
