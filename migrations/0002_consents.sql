@@ -125,6 +125,7 @@ CREATE TABLE disclosure (
   billable        boolean NOT NULL DEFAULT false,
   yen             int NOT NULL DEFAULT 0,
   thumbprint      bytea NOT NULL,
+  asked_with      text NOT NULL,    -- the certificate that the question names: sent again, it is the same question
   started_at      timestamptz NOT NULL,
   ended_at        timestamptz,
   PRIMARY KEY (institution_id, disclosure_id),

@@ -84,7 +84,7 @@ class AttributeService {
                             const pki::ConsentTokenClaims& claims, const std::string& kind) const;
   [[nodiscard]] Consent check_consent(Session& session, const pki::ConsentTokenClaims& claims,
                                       const std::string& kind, pki::Time now) const;
-  void start_disclosure(Session& session, const Disclosure& disclosure,
+  void start_disclosure(Session& session, Disclosure& disclosure,
                         IdempotencyClaim::State state) const;
   [[nodiscard]] Answer answer_unasked(Session& session, const AttributeQuery& query,
                                       Disclosure& disclosure,

@@ -94,7 +94,7 @@ Consent AttributeService::check_consent(Session& session, const pki::ConsentToke
 }
 
 // One question about a consent at a time: each may cost, and the next may be answered by this one.
-void AttributeService::start_disclosure(Session& session, const Disclosure& disclosure,
+void AttributeService::start_disclosure(Session& session, Disclosure& disclosure,
                                         IdempotencyClaim::State state) const {
   const auto abandon_others = [&] {
     abandon_disclosures(session, disclosure, disclosure.started_at - kRequestAbandoned);
@@ -146,6 +146,7 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
   disclosure.purpose = query.purpose;
   disclosure.thumbprint = query.asker.thumbprint;
   disclosure.started_at = query.now;
+  disclosure.asked_with = consent.known_certificate;
   const bool is_fresh = claim.state == IdempotencyClaim::State::fresh;
   if (kind == "match" && is_fresh &&
       count_matches(session, consent.consent_id, subject->version) >= kMatchesMax) {
@@ -164,15 +165,13 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
     out.answer = answer_unasked(session, query, disclosure, out.not_provided);
     return out;
   }
-  const auto named =
-      find_certificate_name(session, consent.institution_id, consent.known_certificate);
+  const auto named = find_certificate_name(session, consent.institution_id, disclosure.asked_with);
   if (!named) throw std::runtime_error("a consent's certificate is not there");
   out.question.request_id = disclosure.disclosure_id;
   out.question.authority_consent_id = consent.authority_consent.value();
   out.question.certificate.issuer_key_hash = named->issuer_key_hash;
-  out.question.certificate.serial =
-      Redacted(parts_.keys.open_for(session, consent.institution_id,
-                                    serial_place(consent.known_certificate), named->serial_sealed));
+  out.question.certificate.serial = Redacted(parts_.keys.open_for(
+      session, consent.institution_id, serial_place(disclosure.asked_with), named->serial_sealed));
   return out;
 }
 

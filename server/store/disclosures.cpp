@@ -15,11 +15,8 @@ namespace {
 constexpr Statement kInsert{
     "disclosure_insert",
     "INSERT INTO disclosure (institution_id, disclosure_id, consent_id, subject_id, "
-    "subject_version, kind, attributes, purpose, state, thumbprint, started_at) VALUES ($1, $2, "
-    "$3, $4, $5, $6, $7, $8, 'started', $9, $10) ON CONFLICT DO NOTHING RETURNING 1"};
-constexpr Statement kLock{"disclosure_lock", "SELECT " DISCLOSURE_COLUMNS
-                                             ", '' FROM disclosure d WHERE d.institution_id = $1 "
-                                             "AND d.disclosure_id = $2 FOR UPDATE"};
+    "subject_version, kind, attributes, purpose, state, thumbprint, started_at, asked_with) VALUES "
+    "($1, $2, $3, $4, $5, $6, $7, $8, 'started', $9, $10, $11) ON CONFLICT DO NOTHING RETURNING 1"};
 constexpr Statement kFinish{
     "disclosure_finish",
     "UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, yen = $6, ended_at "
@@ -27,7 +24,8 @@ constexpr Statement kFinish{
 constexpr Statement kReopen{
     "disclosure_reopen",
     "UPDATE disclosure SET state = 'started', started_at = $3, ended_at = NULL WHERE "
-    "institution_id = $1 AND disclosure_id = $2 AND state IN ('started', 'failed') RETURNING 1"};
+    "institution_id = $1 AND disclosure_id = $2 AND state IN ('started', 'failed') RETURNING "
+    "asked_with"};
 constexpr Statement kAbandonOthers{
     "disclosure_abandon_others",
     "UPDATE disclosure SET state = 'failed', ended_at = $4 WHERE institution_id = $1 AND "
@@ -92,14 +90,9 @@ bool insert_disclosure(Session& session, const Disclosure& disclosure) {
   return !sql::exec(session, kInsert, session.institution_id(), disclosure.disclosure_id,
                     disclosure.consent_id, disclosure.subject_id, disclosure.subject_version,
                     disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
-                    sql::bytea(disclosure.thumbprint), sql::timestamp(disclosure.started_at))
+                    sql::bytea(disclosure.thumbprint), sql::timestamp(disclosure.started_at),
+                    disclosure.asked_with)
               .empty();
-}
-
-std::optional<Disclosure> lock_disclosure(Session& session, const std::string& disclosure_id) {
-  const auto rows = sql::exec(session, kLock, session.institution_id(), disclosure_id);
-  if (rows.empty()) return std::nullopt;
-  return read_disclosure(rows[0]);
 }
 
 bool finish_disclosure(Session& session, const Disclosure& disclosure) {
@@ -109,11 +102,13 @@ bool finish_disclosure(Session& session, const Disclosure& disclosure) {
               .empty();
 }
 
-bool reopen_disclosure(Session& session, const Disclosure& disclosure) {
+bool reopen_disclosure(Session& session, Disclosure& disclosure) {
   try {
-    return !sql::exec(session, kReopen, session.institution_id(), disclosure.disclosure_id,
-                      sql::timestamp(disclosure.started_at))
-                .empty();
+    const auto rows = sql::exec(session, kReopen, session.institution_id(),
+                                disclosure.disclosure_id, sql::timestamp(disclosure.started_at));
+    if (rows.empty()) return false;
+    disclosure.asked_with = rows[0][0].as<std::string>();
+    return true;
   } catch (const AlreadyThere&) {
     return false;
   }

@@ -27,6 +27,7 @@ struct Disclosure {
   bool billable = false;
   std::int32_t yen = 0;
   Thumbprint thumbprint{};
+  std::string asked_with;  // the certificate that the authority's question names; only written
   pki::Time started_at;
   std::optional<pki::Time> ended_at;
   std::string service_id;  // of its consent; only read
@@ -34,14 +35,12 @@ struct Disclosure {
 
 // Of each consent one query at a time is `started`. False, with nothing done, if another one is.
 [[nodiscard]] bool insert_disclosure(Session& session, const Disclosure& disclosure);
-// Locks the row.
-[[nodiscard]] std::optional<Disclosure> lock_disclosure(Session& session,
-                                                        const std::string& disclosure_id);
 // started → state, outcome, billable, yen, ended_at. False if it was not `started` any more.
 bool finish_disclosure(Session& session, const Disclosure& disclosure);
-// started or failed → started at `started_at`: its question is asked again, by the same key. False
-// if another one is started, and then the transaction is of no more use; or if it has ended.
-[[nodiscard]] bool reopen_disclosure(Session& session, const Disclosure& disclosure);
+// started or failed → started at `started_at`: its question is asked again, by the same key, with
+// the same certificate, which `asked_with` tells. False if another one is started, and then the
+// transaction is of no more use; or if it has ended.
+[[nodiscard]] bool reopen_disclosure(Session& session, Disclosure& disclosure);
 // The consent's queries that are `started` since before `before` → failed: who began them has died.
 void abandon_disclosures(Session& session, const Disclosure& except, pki::Time before);
 // How many comparisons of that consent at that version of the subject, whatever became of them.

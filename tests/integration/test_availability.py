@@ -228,7 +228,8 @@ def test_one_question_that_is_rejected_harms_no_other(watching, authority):
 
 
 def test_two_servers_ask_once(watching, authority, tmp_path):
-    made = watching(first_check="1h")
+    # What is not answered in time is asked again, an hour later: here everything is, however busy the machine.
+    made = watching(timeout="60s", first_check="1h")
     revoke(made)
     serials = range(0x5000, 0x5000 + 150)
     known = made.register(serials)
