@@ -27,6 +27,24 @@ def is_sanitized(program):
     return b"__tsan_init" in (content := Path(program).read_bytes()) or b"__asan_init" in content
 
 
+class Clock:
+    """A file with a frozen time, and what makes a process live by it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def set(self, moment):
+        self.now = moment
+        temporary = self.path.with_suffix(".new")
+        temporary.write_text(moment.strftime("%Y-%m-%d %H:%M:%S\n"))
+        temporary.rename(self.path)
+
+    def environment(self):
+        return {**os.environ, "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.path), "TZ": "UTC",
+                "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
+                "DONT_FAKE_MONOTONIC": "1"}
+
+
 class Country:
     """jlis-standin serve, and its control port."""
 
@@ -46,12 +64,15 @@ class Country:
         self.now = start
 
     def ask(self, method, path, body=None):
+        return json.loads(self.ask_octets(method, path, body) or b"{}")
+
+    def ask_octets(self, method, path, body=None):
         port = self.control_port if isinstance(self.control_port, int) else self.control_port.rsplit(":", 1)[1]
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/control/{path}", method=method,
             data=None if body is None else json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=seconds(600)) as answer:
-            return json.loads(answer.read() or b"{}")
+            return answer.read()
 
     def advance(self, **step):
         self.now = parse_time(self.ask("POST", "advance", step)["now"])
@@ -91,7 +112,7 @@ class Operator:
     def __init__(self, directory, country):
         self.directory, self.country = directory / "operator", country
         self.directory.mkdir()
-        self.clock = self.directory / "clock"
+        self.clock = Clock(self.directory / "clock")
         self.config = self.directory / "tashika.toml"
         self.port, self.ops_port = free_port(), free_port()
         self.issuers = {}
@@ -119,15 +140,8 @@ class Operator:
         return "[[issuers]]\n" + toml_lines(table) + "[issuers.responder]\n" + toml_lines(responder)
 
     def environment(self):
-        self.set_clock()
-        return {**os.environ, "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "TZ": "UTC",
-                "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
-                "DONT_FAKE_MONOTONIC": "1"}
-
-    def set_clock(self):
-        temporary = self.clock.with_suffix(".new")
-        temporary.write_text(self.country.now.strftime("%Y-%m-%d %H:%M:%S\n"))
-        temporary.rename(self.clock)
+        self.clock.set(self.country.now)
+        return self.clock.environment()
 
     def ingest(self, *arguments):
         return subprocess.run([PROGRAM, "ingest", "--config", str(self.config), *arguments], capture_output=True, text=True,

@@ -5,7 +5,7 @@ import ssl
 
 from cryptography.hazmat.primitives import hashes
 
-from .pki import Authority
+from .pki import DAY, Authority
 from .program import Server, free_port, said, seconds, tashika, toml_lines
 from .tls import CLIENT, HERE, SERVER
 
@@ -107,7 +107,7 @@ class Platform:
         self.api_port, self.ops_port, self.ocsp_port = free_port(), free_port(), free_port()
         self.servers, self.institutions, self.strangers = (Authority(directory, name) for name in
                                                            ("servers", "institutions", "strangers"))
-        server = self.servers.issue("server", extensions=[SERVER, HERE])
+        server = self.servers.issue("server", extensions=[SERVER, HERE], valid_for=400 * DAY)  # test_platform_year.py
         ours = self.servers.issue("platform", extensions=[CLIENT])  # towards the authority
         self.url = cluster.database()
         self.base_url = f"https://localhost:{self.api_port}"
