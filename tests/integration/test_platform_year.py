@@ -26,6 +26,7 @@ from support.program import PROGRAM, said, tashika
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 DAYS = int(os.environ.get("TASHIKA_YEAR_DAYS", 365 if LONG else 8))
 CONSENTS = int(os.environ.get("TASHIKA_YEAR_CONSENTS", 20_000 if LONG else 150))
+MINUTES = float(os.environ.get("TASHIKA_YEAR_MINUTES", "inf"))  # after which the year ends, whatever day it is
 INSTITUTIONS = int(os.environ.get("TASHIKA_YEAR_INSTITUTIONS", 50 if LONG else 4))
 PEOPLE = max(60, CONSENTS // 12)
 PACE = 2.5
@@ -47,7 +48,7 @@ pytestmark = [
 class Year:
     def __init__(self, land, seed):
         self.land, self.dice = land, random.Random(seed)
-        self.done = Counter()
+        self.done, self.spent = Counter(), Counter()
         self.registered = 0
 
     def chance(self, often):
@@ -61,12 +62,11 @@ class Year:
         moments = [self.dice.randrange(300, 1500)] + [self.dice.randrange(4, 13) * 3600] * self.chance(40)
         for moment in moments:
             self.land.advance(to=format_time(midnight + timedelta(seconds=moment)))
-            self.happen()
-            self.take_in_lists()
-            self.poll_and_ask()
-            self.ask_for_nothing()
-            self.change_consents(number)
-            self.poll_and_ask()
+            for step in (self.happen, self.take_in_lists, self.poll_and_ask, self.ask_for_nothing,
+                         lambda: self.change_consents(number), self.poll_and_ask):
+                began = time.monotonic()
+                step()
+                self.spent[step.__name__.strip("<>")] += round(time.monotonic() - began, 1)
 
     def happen(self):
         """Something, to a few customers; what life brings to the others comes by itself."""
@@ -157,7 +157,8 @@ class Year:
 
     def register(self, count):
         able = [(one["id"], seat) for one in self.land.country.ask("GET", "people") for seat in ("card signing", "phone signing")
-                if one["current"].get(seat, {}).get("condition") == "good"]
+                if one["current"].get(seat, {}).get("condition") == "good"
+                and parse_time(one["current"][seat]["not_after"]) > self.land.now]
         plans = {}
         for _ in range(count):
             institution = self.dice.choice(self.land.institutions)
@@ -287,9 +288,13 @@ def test_a_year_of_the_platform(tmp_path, cluster):
         land.note_lists()
         year, began = Year(land, seed=11), time.monotonic()
         for day in range(DAYS):
+            if time.monotonic() - began > MINUTES * 60:
+                print(f"the year is cut short after {day} days")
+                break
             year.live_a_day(day, start + timedelta(days=day))
             if LONG:
-                print(f"day {day + 1}: {time.monotonic() - began:.0f} s, {year.registered} consents, {dict(year.done)}", flush=True)
+                print(f"day {day + 1}, {time.monotonic() - began:.0f} s: {year.registered} consents, {dict(year.done)}, "
+                      f"{dict(year.spent)}", flush=True)
         books, items, counts = Books(land.country), {}, Counter()
         claim = f"{land.platform.base_url}/claims/"
         may_be_stale = {one.name for one in land.issuers.values() if "delta" in one.form}
