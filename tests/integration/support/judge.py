@@ -91,14 +91,18 @@ class Judge:
                 got[consent, kind, *self.details(item)] += 1
                 if kind == "subject.update_pending":
                     self.subjects[item["sub"]].since = parse_time(item["occurred_at"])
-        assert got == self.expected, (f"not told: {list((self.expected - got).items())[:5]}, "
-                                      f"told without cause: {list((got - self.expected).items())[:5]}")
+        assert got == self.expected, (f"not told: {self.about(self.expected - got)}, "
+                                      f"told without cause: {self.about(got - self.expected)}")
         self.expected = Counter()
         for (kind, sub, at), consents in observed.items():
             subject = self.subjects[sub]
             assert consents == set(subject.consents), f"{kind} of {sub} told to {consents}, not to {set(subject.consents)}"
             getattr(self, kind.removeprefix("subject.update_"))(subject, parse_time(at))
         self.check_patience()
+
+    def about(self, events):
+        """The first few, with what is known of whom they are about."""
+        return [(*event, vars(self.of_consent[event[0]])) for event in list(events)[:3] if event[0] in self.of_consent]
 
     @staticmethod
     def details(item):
