@@ -30,7 +30,7 @@ CREATE TABLE certificate (
   reason             smallint,     -- CRLReason; NULL: the list gives none
   revoked_at         timestamptz,
   status_at          timestamptz NOT NULL,  -- thisUpdate of the list that says so
-  checked_generation bigint NOT NULL,
+  checked_generation bigint NOT NULL,  -- 2^40 * issuer.numbering + the number of the generation
   registered_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, certificate_id),
   UNIQUE (institution_id, issuer_key_hash, serial_mac),
@@ -89,6 +89,7 @@ CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, s
 CREATE INDEX consent_of_service ON consent (institution_id, service_id) WHERE status IN ('pending', 'active');
 CREATE INDEX consent_to_relay ON consent (relay_at) WHERE relay_at IS NOT NULL;
 CREATE INDEX consent_to_end ON consent (valid_until) WHERE status = 'active';
+CREATE INDEX consent_to_confirm ON consent (received_at) WHERE status = 'pending';
 CREATE INDEX consent_at_authority ON consent (authority_consent);
 
 CREATE TABLE consent_token (

@@ -11,6 +11,7 @@ CREATE TABLE issuer (
   -- Checksums of the heads of the two files: numbers begin again where an index directory was cleared.
   detected_checksum   bigint NOT NULL DEFAULT 0,
   target_checksum     bigint NOT NULL DEFAULT 0,
+  numbering           bigint NOT NULL DEFAULT 0,  -- how often they have; certificate.checked_generation counts it, times 2^40
   detected_at         timestamptz,
   stale_at            timestamptz  -- since when its lists may say nothing, once the institutions were told
 );

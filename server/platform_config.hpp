@@ -80,6 +80,7 @@ struct ConsentConfig {
   std::chrono::seconds first_check{60};    // after a lapse: when the authority is first asked again
   std::chrono::hours last_check{24};       // the longest wait between two such questions
   std::chrono::hours give_up{365 * 24};    // without a new certificate: the update has lapsed
+  std::chrono::seconds confirmation_timeout{24 * 3600};  // pending for so long: rejected
   std::chrono::hours cursor_life{400 * 24};
   std::chrono::hours expiry_notice{30 * 24};  // consent.expiring, token.reissue_needed
 };

@@ -23,6 +23,8 @@ class Programs:
         self.standin = self.build / "tests/authority/jlis-standin"
         self.lookup = self.build / "bench/bench_lookup"
         self.sign = self.build / "bench/bench_sign"
+        self.token = self.build / "bench/bench_token"
+        self.tls_load = self.build / "bench/tls_load"
         self.raw_epoll = self.build / "bench/raw_epoll"
         self.nginx = shutil.which("nginx") or "/usr/sbin/nginx"
         self.wrk = shutil.which("wrk") or "/usr/bin/wrk"

@@ -66,6 +66,18 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def cpu_seconds_of_tree(pid):
+    """The same of a process and its children, also of those that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    total = sum(map(int, fields[11:15])) / TICK
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            total += cpu_seconds(child)
+        except FileNotFoundError:  # it ended meanwhile
+            pass
+    return total
+
+
 def anonymous_bytes(pid):
     """Memory that belongs to the process alone: all but mapped files that it has not changed."""
     found = re.search(r"^Anonymous:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)

@@ -115,8 +115,8 @@ void PlatformServer::on_drain(std::function<void()> hook) {
 void PlatformServer::drain() {
   for (const auto& hook : drain_hooks_) hook();
   drain_hooks_.clear();
-  services_->stop();
   http_->drain_and_join();
+  services_->stop();
 }
 
 std::string PlatformServer::fault() const {

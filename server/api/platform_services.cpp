@@ -94,7 +94,7 @@ void PlatformServices::stop() {
 
 void PlatformServices::describe(MetricsText& text) const {
   jobs_.describe(text);
-  add_authority_metrics(*link_, CircuitBreaker::Clock::now(), text);
+  add_authority_metrics(*link_, "api", CircuitBreaker::Clock::now(), text);
 }
 
 }  // namespace server

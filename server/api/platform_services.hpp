@@ -37,7 +37,7 @@ class PlatformServices {
 
   [[nodiscard]] std::vector<Route> routes();
   void start();
-  // Before the listener drains: jobs end.
+  // Jobs end, and what of them is in the database's hands.
   void stop();
   void describe(MetricsText& text) const;
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
@@ -10,13 +11,61 @@
 namespace server {
 namespace {
 
-int run_new_epoch(const std::filesystem::path& file) {
+Connection connect(const std::filesystem::path& file) {
   const Config config = load_config(file);
   if (!config.database) {
     throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
                                    config.path.string())});
   }
-  Connection connection(*config.database);
+  return Connection(*config.database);
+}
+
+struct StatusOptions {
+  std::filesystem::path config;
+  bool json = false;
+};
+
+nlohmann::ordered_json json_of(const FeedStatus& feed) {
+  const auto time = [](const std::optional<pki::Time>& at) {
+    return at ? nlohmann::ordered_json(pki::to_string(*at)) : nlohmann::ordered_json(nullptr);
+  };
+  nlohmann::ordered_json out = {{"institution_id", feed.institution_id},
+                                {"name", feed.name},
+                                {"epoch", feed.epoch},
+                                {"last_pos", feed.last_pos},
+                                {"acknowledged_pos", nullptr},
+                                {"acknowledged_at", time(feed.acknowledged_at)},
+                                {"oldest_unacknowledged", time(feed.oldest_unacknowledged)}};
+  if (feed.acknowledged_pos) out["acknowledged_pos"] = *feed.acknowledged_pos;
+  return out;
+}
+
+int run_status(const StatusOptions& options) {
+  Connection connection = connect(options.config);
+  Session session(connection);
+  const auto feeds = feed_status(session);
+  if (options.json) {
+    auto document = nlohmann::ordered_json::array();
+    for (const FeedStatus& feed : feeds) document.push_back(json_of(feed));
+    fmt::print("{}\n", document.dump(2));
+    return kExitOk;
+  }
+  fmt::print("{:<24} {:>12} {:>12} {:>10}  {:<20}  {}\n", "institution", "last", "acknowledged",
+             "behind", "acknowledged at", "oldest unacknowledged");
+  for (const FeedStatus& feed : feeds) {
+    const auto text = [](const std::optional<pki::Time>& at) {
+      return at ? pki::to_string(*at) : std::string("-");
+    };
+    const auto& said = feed.acknowledged_pos;
+    fmt::print("{:<24} {:>12} {:>12} {:>10}  {:<20}  {}\n", feed.name, feed.last_pos,
+               said ? fmt::format("{}", *said) : "-", feed.last_pos - said.value_or(0),
+               text(feed.acknowledged_at), text(feed.oldest_unacknowledged));
+  }
+  return kExitOk;
+}
+
+int run_new_epoch(const std::filesystem::path& file) {
+  Connection connection = connect(file);
   Session session(connection);
   const std::size_t feeds = raise_feed_epoch(
       session, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
@@ -41,6 +90,16 @@ void add_feed(CLI::App& app, Run& run) {
       "Not needed after a crash or a restart of the same database. Safe to run twice.\n"
       "Example:\n  tashika feed new-epoch --config /etc/tashika/tashika.toml");
   epoch->callback([config, &run] { run = [config] { return run_new_epoch(*config); }; });
+
+  auto options = std::make_shared<StatusOptions>();
+  CLI::App* status = feed->add_subcommand("status", "How far each institution is with its feed");
+  status->add_option("--config", options->config, "the configuration file")->required();
+  status->add_flag("--json", options->json, "as JSON");
+  status->footer(
+      "By what the institutions acknowledge (PUT /v1/changes/acknowledgement), which none of them\n"
+      "has to do: `-` says that one never did, or not since the last new epoch.\n"
+      "Example:\n  tashika feed status --config /etc/tashika/tashika.toml");
+  status->callback([options, &run] { run = [options] { return run_status(*options); }; });
 }
 
 }  // namespace server

@@ -11,6 +11,7 @@
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
 #include "server/ops_handler.hpp"
+#include "server/platform/availability_watch.hpp"
 #include "server/platform/consent_jobs.hpp"
 #include "server/platform/watcher.hpp"
 #include "server/snapshot_keeper.hpp"
@@ -152,9 +153,10 @@ struct Serving {
   std::unique_ptr<OcspServer> ocsp;
   std::unique_ptr<PlatformServer> platform;
   std::unique_ptr<Watcher> watcher;
+  std::unique_ptr<AvailabilityWatch> availability;
 };
 
-// The authority told the watcher that a consent has ended.
+// The authority told us that a consent has ended.
 void end_consent_there(Connection& connection, const EndedConsent& ended, pki::Time now) {
   Session session(connection);
   if (end_by_authority(session, {ended.institution_id, ended.consent_id}, ended.why, now)) {
@@ -184,6 +186,7 @@ std::string metrics(const Serving& serving) {
   if (serving.ocsp) serving.ocsp->describe(text);
   if (serving.platform) serving.platform->describe(text);
   if (serving.watcher) serving.watcher->describe(text);
+  if (serving.availability) serving.availability->describe(text);
   text.counter("tashika_index_open_failures_total", "Index files that were refused.", {},
                static_cast<double>(serving.keeper.open_failures()));
   const auto snapshot = serving.keeper.current();
@@ -218,6 +221,7 @@ int serve(Config config, const IssuerSet& issuers) {
   sigaddset(&ending, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);  // before any thread; all inherit it
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);  // files are read again when they change, without being told
   share_descriptors(config);
 
   constexpr std::uint64_t kNoCacheBytes = 1;
@@ -227,6 +231,7 @@ int serve(Config config, const IssuerSet& issuers) {
       SnapshotKeeper(issuers, config.index, config.ocsp ? config.ocsp->cache_bytes : kNoCacheBytes),
       nullptr,
       nullptr,
+      nullptr,
       nullptr};
   if (config.ocsp) serving.ocsp = std::make_unique<OcspServer>(issuers, config, serving.keeper);
   if (config.api) {
@@ -234,8 +239,11 @@ int serve(Config config, const IssuerSet& issuers) {
         std::make_unique<PlatformServer>(config, issuers, serving.keeper, wall_clock);
   }
   if (config.database) {
-    serving.watcher =
-        std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock, end_consent_there);
+    serving.watcher = std::make_unique<Watcher>(config, issuers, serving.keeper, wall_clock);
+  }
+  if (config.database && config.authority) {
+    serving.availability = std::make_unique<AvailabilityWatch>(config, issuers, serving.keeper,
+                                                               wall_clock, end_consent_there);
   }
   const std::unique_ptr<HttpServer> ops = make_ops(serving);
   serving.keeper.start([&](const std::shared_ptr<const Snapshot>& snapshot) {
@@ -245,6 +253,7 @@ int serve(Config config, const IssuerSet& issuers) {
   if (serving.platform) serving.platform->start();
   if (ops) ops->start();
   if (serving.watcher) serving.watcher->start();
+  if (serving.availability) serving.availability->start();
   log(Level::info, "serving",
       {{"ocsp", config.ocsp ? address(config.ocsp->listen) : ""},
        {"api", config.api ? address(config.api->listen) : ""},
@@ -254,7 +263,8 @@ int serve(Config config, const IssuerSet& issuers) {
   int signal = 0;
   ::sigwait(&ending, &signal);
   log(Level::info, "draining", {{"signal", signal}});
-  if (serving.watcher) serving.watcher->stop();
+  if (serving.watcher) serving.watcher->request_stop();
+  if (serving.availability) serving.availability->request_stop();
   serving.keeper.stop();
   // Side by side: each may take its drain_timeout.
   std::thread platform([&serving] {
@@ -262,6 +272,8 @@ int serve(Config config, const IssuerSet& issuers) {
   });
   if (serving.ocsp) serving.ocsp->drain();
   platform.join();
+  if (serving.watcher) serving.watcher->stop();
+  if (serving.availability) serving.availability->stop();
   if (ops) ops->drain_and_join();
   log(Level::info, "ended");
   return kExitOk;

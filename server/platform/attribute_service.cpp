@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "server/log.hpp"
 #include "server/platform/claims.hpp"
 #include "server/platform/problem.hpp"
 #include "server/store/watching.hpp"
@@ -49,6 +50,8 @@ boost::asio::awaitable<Answer> AttributeService::run(AttributeQuery query, const
   try {
     reply = co_await parts_.information().ask(begun.question);
   } catch (const AuthorityUnavailable& error) {
+    log(Level::warning, "authority_unavailable",
+        {{"disclosure", begun.disclosure.disclosure_id}, {"error", error.what()}});
     trouble = unavailable(error);
   }
   if (trouble) {

@@ -27,6 +27,8 @@ bool holds_word(std::string_view words, std::string_view one) {
   return false;
 }
 
+constexpr std::chrono::seconds kPermissionAge{1};  // after which it is looked at again
+
 std::string day_of(pki::Time now) {
   const std::chrono::year_month_day date = pki::japanese_date(now);
   return fmt::format("{:04}-{:02}-{:02}", int{date.year()}, unsigned{date.month()},
@@ -94,11 +96,17 @@ Consent AttributeService::check_consent(Session& session, const pki::ConsentToke
 // One question about a consent at a time: each may cost, and the next may be answered by this one.
 void AttributeService::start_disclosure(Session& session, const Disclosure& disclosure,
                                         IdempotencyClaim::State state) const {
-  const pki::Time abandoned = disclosure.started_at - kRequestAbandoned;
-  abandon_disclosures(session, disclosure, abandoned);
-  const bool is_alone = state == IdempotencyClaim::State::taken_over
-                            ? reopen_disclosure(session, disclosure)
-                            : insert_disclosure(session, disclosure);
+  const auto abandon_others = [&] {
+    abandon_disclosures(session, disclosure, disclosure.started_at - kRequestAbandoned);
+  };
+  bool is_alone = false;
+  if (state == IdempotencyClaim::State::taken_over) {
+    abandon_others();
+    is_alone = reopen_disclosure(session, disclosure);
+  } else if (is_alone = insert_disclosure(session, disclosure); !is_alone) {
+    abandon_others();
+    is_alone = insert_disclosure(session, disclosure);
+  }
   if (!is_alone) throw Problem(ProblemKind::query_in_progress).retry_after(std::chrono::seconds{1});
 }
 
@@ -194,7 +202,8 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   // The issuer's lock goes before all others (server/store/watching.hpp).
   const bool follows = provided != nullptr && disclosure.kind == "query" && follow == Follow::yes;
   if (follows) (void)lock_issuer(session, provided->newer.certificate.issuer_key_hash);
-  auto locked = lock_consent(session, session.institution_id(), disclosure.consent_id);
+  auto locked = lock_consent_of(session, session.institution_id(), disclosure.subject_id,
+                                disclosure.consent_id);
   if (!locked) throw std::runtime_error("a consent that was asked about is not there");
   Consent& consent = locked->consent;
   if (provided) {  // what it cost, it cost, whatever becomes of it
@@ -219,8 +228,8 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
       end_by_authority(session, consent, *refusal, now);
     }
     require_active(consent);
-    // Meanwhile the operator may have closed the door.
-    if (!is_client_active(session, query.asker.thumbprint)) {
+    // If it took its time, the operator may have closed the door.
+    if (now - query.now > kPermissionAge && !is_client_active(session, query.asker.thumbprint)) {
       throw Problem(ProblemKind::client_certificate_revoked);
     }
   } catch (const Problem& problem) {

@@ -72,7 +72,16 @@ AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRi
   ask_all(to_ask);
   counts.asked = to_ask.size();
   const pki::Time answered = clock();
-  for (const Asked& asked : to_ask) record(connection, keys, issuers, asked, answered, counts);
+  for (const Asked& asked : to_ask) {
+    try {
+      record(connection, keys, issuers, asked, answered, counts);
+    } catch (const DatabaseUnavailable&) {
+      throw;
+    } catch (const std::exception& error) {  // its own trouble, and nobody else's
+      log(Level::error, "availability_not_recorded",
+          {{"consent", asked.check->consent_id}, {"error", error.what()}});
+    }
+  }
   return counts;
 }
 
@@ -95,7 +104,7 @@ void AvailabilityChecks::ask_all(std::vector<Asked>& all) {
 
 asio::awaitable<void> AvailabilityChecks::ask_some(std::vector<Asked>& all, std::size_t& next,
                                                    bool& has_failed) {
-  // One that fails ends the round: the rest would wait for the same.
+  // An authority that is away ends the round: the rest would wait for the same.
   while (next < all.size() && !has_failed) {
     Asked& one = all[next++];
     // It has a name because g++ 12 destroys a braced temporary of a co_await expression twice.
@@ -103,8 +112,10 @@ asio::awaitable<void> AvailabilityChecks::ask_some(std::vector<Asked>& all, std:
     try {
       one.answer = co_await gateway_.newer_certificate(one.check->authority_consent_id, lapsed);
     } catch (const AuthorityUnavailable& error) {
-      has_failed = true;
-      log(Level::warning, "authority_unavailable", {{"error", error.what()}});
+      one.was_rejected = is_about_the_question(error.reason());
+      has_failed = has_failed || !one.was_rejected;
+      log(Level::warning, one.was_rejected ? "newer_certificate_rejected" : "authority_unavailable",
+          {{"consent", one.check->consent_id}, {"error", error.what()}});
     }
   }
 }
@@ -116,10 +127,7 @@ void AvailabilityChecks::record(Connection& connection, KeyRing& keys,
   const bool was_ended = tell_if_ended(connection, asked, now);
   Session session(connection);
   if (!asked.answer) {
-    ++counts.unavailable;
-    if (lock_waiting(session, check)) {
-      wait_longer(session, check, now + check_pause(config_, 0, dice()), Counted::no);
-    }
+    record_unanswered(session, asked, now, counts);
   } else if (const auto* newer = std::get_if<NewerCertificate>(&*asked.answer)) {
     const auto issuer = std::ranges::find_if(issuers, [&](const Issuer& one) {
       return one.watched->key_hash == newer->certificate.issuer_key_hash;
@@ -136,6 +144,18 @@ void AvailabilityChecks::record(Connection& connection, KeyRing& keys,
     record_none(session, check, now, counts);
   }
   session.commit();
+}
+
+void AvailabilityChecks::record_unanswered(Session& session, const Asked& asked, pki::Time now,
+                                           Counts& counts) {
+  if (asked.was_rejected) {
+    ++counts.rejected;
+    return record_none(session, *asked.check, now, counts);
+  }
+  ++counts.unavailable;
+  if (lock_waiting(session, *asked.check)) {
+    wait_longer(session, *asked.check, now + check_pause(config_, 0, dice()), Counted::no);
+  }
 }
 
 // True if the consent has ended, and somebody took that up.

@@ -38,6 +38,7 @@ class AvailabilityChecks {
     std::uint64_t asked = 0;
     std::uint64_t available = 0;
     std::uint64_t lapsed = 0;
+    std::uint64_t rejected = 0;     // the authority answered, and nothing that can be used
     std::uint64_t unavailable = 0;  // the authority did not answer
   };
 
@@ -47,7 +48,9 @@ class AvailabilityChecks {
 
   // One round: takes up to 64 subjects whose time has come, asks for them, eight at a time, and
   // writes down what was said. Blocks for at most about the gateway's deadline once that fails.
-  // Throws what the store throws; what was not written down is asked again in five minutes.
+  // A question that the authority can't take, or answers with nonsense, counts as answered "not
+  // yet": it is asked less and less often, and keeps no other from being asked.
+  // Throws DatabaseUnavailable; what was not written down is asked again in five minutes.
   Counts run(Connection& connection, KeyRing& keys, const std::vector<Issuer>& issuers,
              const std::function<pki::Time()>& clock);
 
@@ -55,12 +58,14 @@ class AvailabilityChecks {
   struct Asked {
     const DueCheck* check = nullptr;
     std::optional<CertificateAnswer> answer;  // nothing: no answer was to be had
+    bool was_rejected = false;                // and no better one will be had soon
   };
   void ask_all(std::vector<Asked>& all);
   [[nodiscard]] boost::asio::awaitable<void> ask_some(std::vector<Asked>& all, std::size_t& next,
                                                       bool& has_failed);
   void record(Connection& connection, KeyRing& keys, const std::vector<Issuer>& issuers,
               const Asked& asked, pki::Time now, Counts& counts);
+  void record_unanswered(Session& session, const Asked& asked, pki::Time now, Counts& counts);
   [[nodiscard]] bool tell_if_ended(Connection& connection, const Asked& asked, pki::Time now);
   void record_newer(Session& session, KeyRing& keys, const Issuer& issuer, const Asked& asked,
                     pki::Time now, Counts& counts);

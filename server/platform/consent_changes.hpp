@@ -28,6 +28,11 @@ struct LockedConsent {
 [[nodiscard]] std::optional<LockedConsent> lock_consent(Session& session,
                                                         const std::string& institution_id,
                                                         const std::string& consent_id);
+// The same, where the subject is known: one statement less.
+[[nodiscard]] std::optional<LockedConsent> lock_consent_of(Session& session,
+                                                           const std::string& institution_id,
+                                                           const std::string& subject_id,
+                                                           const std::string& consent_id);
 
 // Ends a consent that is pending or active; false, and nothing done, if it has ended. `consent` is
 // as it is then. The audit row is the caller's to append, at the transaction's end.

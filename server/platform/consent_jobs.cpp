@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 #include <charconv>
 
 #include "server/log.hpp"
@@ -34,6 +36,21 @@ void advance_withdrawals(Session& session, std::uint64_t next_after) {
   if (number_of(lock_platform_state(session, kWithdrawalsHeard)) < next_after) {
     set_platform_state(session, kWithdrawalsHeard, fmt::format("{}", next_after));
   }
+}
+
+// The authority never confirmed it. It may have it all the same, and is told that it is over.
+bool reject_unconfirmed(Session& session, const ConsentName& name, pki::Time now) {
+  auto locked = lock_consent(session, name.institution_id, name.consent_id);
+  if (!locked || locked->consent.status != ConsentStatus::pending) return false;
+  end_locked_consent(session, locked->consent,
+                     {ConsentStatus::rejected,
+                      {"platform", "confirmation_timeout", now},
+                      ConsentEnding::Relay::yes},
+                     now);
+  append_audit(session, now, audit_of(locked->consent, "platform", "consent.rejected"),
+               name.institution_id);
+  session.commit();
+  return true;
 }
 
 }  // namespace
@@ -74,7 +91,11 @@ ConsentJobs::ConsentJobs(const PlatformParts& parts, TokenService& tokens, MakeG
     : parts_(parts),
       relay_(parts_, tokens),
       make_gateway_(std::move(make_gateway)),
-      withdrawal_poll_(withdrawal_poll) {
+      relay_job_("relay", &ConsentJobs::relay, std::chrono::seconds{1}),
+      hear_job_("hear_withdrawals", &ConsentJobs::hear_withdrawals, withdrawal_poll),
+      expire_job_("expire", &ConsentJobs::expire, std::chrono::seconds{1}),
+      remind_job_("remind", &ConsentJobs::remind, std::chrono::seconds{5}),
+      tidy_job_("tidy", &ConsentJobs::tidy, std::chrono::seconds{10}) {
   parts_.consents = [this]() -> ConsentGateway& { return *gateway_; };
 }
 
@@ -82,46 +103,75 @@ ConsentJobs::~ConsentJobs() {
   stop();
 }
 
+std::array<ConsentJobs::Job*, 5> ConsentJobs::jobs() {
+  return {&relay_job_, &hear_job_, &expire_job_, &remind_job_, &tidy_job_};
+}
+
 void ConsentJobs::start() {
-  using std::chrono::seconds;
-  const auto run = [this](std::chrono::milliseconds pause, const char* what,
-                          boost::asio::awaitable<void> (ConsentJobs::*job)()) {
-    boost::asio::co_spawn(io_, every(pause, what, [this, job] { return (this->*job)(); }),
-                          boost::asio::detached);
-  };
   gateway_ = make_gateway_(io_);
-  run(seconds{1}, "relay", &ConsentJobs::relay);
-  run(withdrawal_poll_, "hear_withdrawals", &ConsentJobs::hear_withdrawals);
-  run(seconds{1}, "expire", &ConsentJobs::expire);
-  run(seconds{5}, "remind", &ConsentJobs::remind);
-  run(seconds{10}, "tidy", &ConsentJobs::tidy);
+  for (Job* const job : jobs()) {
+    ++running_;
+    boost::asio::co_spawn(
+        io_, every(*job),
+        boost::asio::bind_cancellation_slot(job->cancel.slot(), [this](const std::exception_ptr&) {
+          // Without its connections the loop runs out of work, once the database's threads have
+          // let go of it, too.
+          if (--running_ == 0) gateway_.reset();
+        }));
+  }
   thread_ = std::thread([this] { io_.run(); });
 }
 
 void ConsentJobs::stop() {
   if (!thread_.joinable()) return;
-  io_.stop();
+  boost::asio::post(io_, [this] {
+    ending_ = true;
+    for (Job* const job : jobs()) job->cancel.emit(boost::asio::cancellation_type::terminal);
+  });
   thread_.join();
 }
 
-// One job, for ever. Its trouble is said once, until it goes well again.
-boost::asio::awaitable<void> ConsentJobs::every(std::chrono::milliseconds pause, const char* what,
-                                                std::function<boost::asio::awaitable<void>()> job) {
+// One job, until the end.
+boost::asio::awaitable<void> ConsentJobs::every(Job& job) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
-  std::string said;
-  for (;;) {
-    std::string trouble;
+  while (!ending_) {
+    job.trouble.clear();
     try {
-      co_await job();
+      co_await (this->*job.run)();
     } catch (const std::exception& error) {
-      trouble = error.what();
+      job.trouble = error.what();
     }
-    if (!trouble.empty() && trouble != said) {
-      log(Level::warning, "consent_job_failed", {{"job", what}, {"error", trouble}});
+    if (ending_) co_return;
+    if (job.trouble.empty()) {
+      job.figures.succeeded(parts_.clock());
+    } else {
+      job.figures.failed(job.trouble);
     }
-    said = std::move(trouble);
-    timer.expires_after(pause);
+    timer.expires_after(job.pause);
     co_await timer.async_wait(boost::asio::use_awaitable);
+  }
+}
+
+boost::asio::awaitable<void> ConsentJobs::each(Job& job, std::atomic<std::uint64_t>& count,
+                                               const Find& find, const Treat& treat) {
+  const auto names = co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection);
+    return find(session);
+  });
+  for (const ConsentName& name : names) {
+    try {
+      const bool counts = co_await parts_.database.run([&](Connection& connection) {
+        Session session(connection);
+        return treat(session, name);
+      });
+      count += counts ? 1U : 0U;
+    } catch (const DatabaseUnavailable&) {
+      throw;
+    } catch (const boost::system::system_error&) {  // it is the end
+      throw;
+    } catch (const std::exception& error) {
+      job.trouble = fmt::format("{}: {}", name.consent_id, error.what());
+    }
   }
 }
 
@@ -134,27 +184,71 @@ boost::asio::awaitable<void> ConsentJobs::relay() {
     return out;
   });
   for (const Consent& consent : due) {
-    if (consent.status == ConsentStatus::pending) {
-      co_await relay_.register_at_authority(consent.institution_id, consent.consent_id,
-                                            std::nullopt);
-    } else {
-      co_await relay_.withdraw_at_authority(consent.institution_id, consent.consent_id);
+    std::string trouble;
+    try {
+      co_await relay_one(consent);
+    } catch (const DatabaseUnavailable&) {
+      throw;
+    } catch (const boost::system::system_error&) {
+      throw;
+    } catch (const std::exception& error) {
+      trouble = error.what();
     }
-    ++figures_.relayed;
+    if (!trouble.empty()) co_await put_off(consent, trouble);
   }
 }
 
+boost::asio::awaitable<void> ConsentJobs::relay_one(const Consent& consent) {
+  if (consent.status == ConsentStatus::pending) {
+    co_await relay_.register_at_authority(consent.institution_id, consent.consent_id, std::nullopt);
+  } else {
+    co_await relay_.withdraw_at_authority(consent.institution_id, consent.consent_id);
+  }
+  ++figures_.relayed;
+}
+
+// What can't even be asked, as when its serial number can't be opened, is tried less and less
+// often.
+boost::asio::awaitable<void> ConsentJobs::put_off(const Consent& consent,
+                                                  const std::string& trouble) {
+  relay_job_.trouble = fmt::format("{}: {}", consent.consent_id, trouble);
+  const pki::Time now = parts_.clock();
+  co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection);
+    const auto locked =
+        find_consent(session, consent.institution_id, consent.consent_id, RowLock::update);
+    if (!locked || !locked->relay_at) return;
+    set_relay(session, *locked, now + relay_pause(locked->relay_attempts),
+              locked->relay_attempts + 1);
+    session.commit();
+  });
+}
+
 boost::asio::awaitable<void> ConsentJobs::hear_withdrawals() {
+  std::uint64_t after = co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection);
+    return number_of(platform_state(session, kWithdrawalsHeard));
+  });
   for (;;) {
-    const std::uint64_t after = co_await parts_.database.run([&](Connection& connection) {
-      Session session(connection);
-      return number_of(platform_state(session, kWithdrawalsHeard));
-    });
     const WithdrawalPage page =
         co_await parts_.consents().withdrawals_after(after, kWithdrawalPage);
     if (page.withdrawals.empty()) co_return;
-    const pki::Time now = parts_.clock();
-    for (const AuthorityWithdrawal& withdrawal : page.withdrawals) {
+    co_await hear(page);
+    after = page.next_after;
+    // One that could not be written down must come again, and with it all that came later.
+    if (!hear_job_.trouble.empty()) continue;
+    co_await parts_.database.run([&](Connection& connection) {
+      Session session(connection);
+      advance_withdrawals(session, after);
+      session.commit();
+    });
+  }
+}
+
+boost::asio::awaitable<void> ConsentJobs::hear(const WithdrawalPage& page) {
+  const pki::Time now = parts_.clock();
+  for (const AuthorityWithdrawal& withdrawal : page.withdrawals) {
+    try {
       const bool has_ended = co_await parts_.database.run([&](Connection& connection) {
         Session session(connection);
         const bool out = apply_withdrawal(session, withdrawal, now);
@@ -162,71 +256,79 @@ boost::asio::awaitable<void> ConsentJobs::hear_withdrawals() {
         return out;
       });
       figures_.withdrawals_heard += has_ended ? 1U : 0U;
+    } catch (const DatabaseUnavailable&) {
+      throw;
+    } catch (const boost::system::system_error&) {
+      throw;
+    } catch (const std::exception& error) {
+      hear_job_.trouble = fmt::format("withdrawal {}: {}", withdrawal.sequence, error.what());
     }
-    co_await parts_.database.run([&](Connection& connection) {
-      Session session(connection);
-      advance_withdrawals(session, page.next_after);
-      session.commit();
-    });
   }
 }
 
 boost::asio::awaitable<void> ConsentJobs::expire() {
   const pki::Time now = parts_.clock();
-  const auto past = co_await parts_.database.run([&](Connection& connection) {
-    Session session(connection);
-    return consents_past_term(session, now, kBatch);
-  });
-  const ConsentEnding over{
-      ConsentStatus::expired, {"platform", "validity_ended", now}, ConsentEnding::Relay::no};
-  for (const ConsentName& name : past) co_await end_one(name, over, now);
-  const auto ended = co_await parts_.database.run([&](Connection& connection) {
-    Session session(connection);
-    return consents_of_ended_services(session, kBatch);
-  });
-  const ConsentEnding discontinued{ConsentStatus::withdrawn,
-                                   {"institution", "service_discontinued", now},
-                                   ConsentEnding::Relay::yes};
-  for (const ConsentName& name : ended) co_await end_one(name, discontinued, now);
-}
-
-boost::asio::awaitable<void> ConsentJobs::end_one(const ConsentName& name,
-                                                  const ConsentEnding& ending, pki::Time now) {
-  co_await parts_.database.run([&](Connection& connection) {
-    Session session(connection);
-    if (!end_consent_by_name(session, name, ending, "platform", now)) return;
+  const auto end = [now](Session& session, const ConsentName& name, const ConsentEnding& ending) {
+    if (!end_consent_by_name(session, name, ending, "platform", now)) return false;
     session.commit();
-    ++figures_.ended;
-  });
+    return true;
+  };
+  const Find past = [now](Session& session) { return consents_past_term(session, now, kBatch); };
+  const Treat expire_one = [&](Session& session, const ConsentName& name) {
+    return end(
+        session, name,
+        {ConsentStatus::expired, {"platform", "validity_ended", now}, ConsentEnding::Relay::no});
+  };
+  co_await each(expire_job_, figures_.ended, past, expire_one);
+
+  const Find over = [](Session& session) { return consents_of_ended_services(session, kBatch); };
+  const Treat discontinue = [&](Session& session, const ConsentName& name) {
+    return end(session, name,
+               {ConsentStatus::withdrawn,
+                {"institution", "service_discontinued", now},
+                ConsentEnding::Relay::yes});
+  };
+  co_await each(expire_job_, figures_.ended, over, discontinue);
+
+  const Find unconfirmed = [&](Session& session) {
+    return consents_unconfirmed(session, now - parts_.consent.confirmation_timeout, kBatch);
+  };
+  const Treat reject = [now](Session& session, const ConsentName& name) {
+    return reject_unconfirmed(session, name, now);
+  };
+  co_await each(expire_job_, figures_.ended, unconfirmed, reject);
 }
 
-// A month before a term or the last token ends, by expiry_notice.
+// By expiry_notice before a term or the last token ends.
 boost::asio::awaitable<void> ConsentJobs::remind() {
   const pki::Time now = parts_.clock();
   const pki::Time until = now + parts_.consent.expiry_notice;
-  co_await parts_.database.run([&](Connection& connection) {
-    Session session(connection);
-    for (const ConsentName& name : consents_ending(session, until, kBatch)) {
-      const auto locked = lock_consent(session, name.institution_id, name.consent_id);
-      if (!locked || locked->consent.status != ConsentStatus::active ||
-          !mark_expiry_told(session, locked->consent)) {
-        continue;
-      }
-      put_consent_event(session, locked->consent, EventType::consent_expiring, now);
-      ++figures_.reminders;
+  const Find terms = [until](Session& session) { return consents_ending(session, until, kBatch); };
+  const Treat tell_term = [now](Session& session, const ConsentName& name) {
+    const auto locked = lock_consent(session, name.institution_id, name.consent_id);
+    if (!locked || locked->consent.status != ConsentStatus::active ||
+        !mark_expiry_told(session, locked->consent)) {
+      return false;
+    }
+    put_consent_event(session, locked->consent, EventType::consent_expiring, now);
+    session.commit();
+    return true;
+  };
+  co_await each(remind_job_, figures_.reminders, terms, tell_term);
+
+  const Find tokens = [until](Session& session) { return tokens_ending(session, until, kBatch); };
+  const Treat tell_token = [now, until](Session& session, const ConsentName& name) {
+    const auto locked = lock_consent(session, name.institution_id, name.consent_id);
+    if (!locked) return false;
+    const bool is_needed = mark_tokens_told(session, locked->consent, until) &&
+                           locked->consent.status == ConsentStatus::active;
+    if (is_needed) {
+      put_consent_event(session, locked->consent, EventType::token_reissue_needed, now);
     }
     session.commit();
-  });
-  co_await parts_.database.run([&](Connection& connection) {
-    Session session(connection);
-    for (const ConsentName& name : claim_tokens_ending(session, until, kBatch)) {
-      const auto consent = find_consent(session, name.institution_id, name.consent_id);
-      if (!consent) continue;
-      put_consent_event(session, *consent, EventType::token_reissue_needed, now);
-      ++figures_.reminders;
-    }
-    session.commit();
-  });
+    return is_needed;
+  };
+  co_await each(remind_job_, figures_.reminders, tokens, tell_token);
 }
 
 boost::asio::awaitable<void> ConsentJobs::tidy() {
@@ -254,6 +356,9 @@ boost::asio::awaitable<void> ConsentJobs::tidy() {
 }
 
 void ConsentJobs::describe(MetricsText& text) const {
+  for (const Job* const job : {&relay_job_, &hear_job_, &expire_job_, &remind_job_, &tidy_job_}) {
+    job->figures.describe(text);
+  }
   const auto count = [&](const char* name, const char* help, std::uint64_t value) {
     text.counter(name, help, {}, static_cast<double>(value));
   };

@@ -2,8 +2,10 @@
 // listened to, terms end, institutions are reminded, and what was left open is closed.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
@@ -12,6 +14,7 @@
 
 #include "server/metrics.hpp"
 #include "server/platform/consent_relay.hpp"
+#include "server/platform/job_figures.hpp"
 
 namespace server {
 
@@ -27,8 +30,8 @@ class ConsentJobs {
               std::chrono::milliseconds withdrawal_poll);
   ~ConsentJobs();
   void start();
-  // Returns once the thread has ended; what is under way at the authority is given up, and done
-  // again by whoever starts next.
+  // Returns once the thread has ended, and nothing of it is on a thread of the database any more.
+  // What is under way at the authority is given up, and done again by whoever starts next.
   void stop();
 
   // tashika_consent_*. Any thread.
@@ -43,23 +46,47 @@ class ConsentJobs {
     std::atomic<std::uint64_t> abandoned{};
     std::atomic<std::uint64_t> pruned{};
   };
-  boost::asio::awaitable<void> every(std::chrono::milliseconds pause, const char* what,
-                                     std::function<boost::asio::awaitable<void>()> job);
+  struct Job {
+    Job(const char* name, boost::asio::awaitable<void> (ConsentJobs::*what)(),
+        std::chrono::milliseconds between)
+        : figures(name), run(what), pause(between) {}
+    JobFigures figures;
+    boost::asio::awaitable<void> (ConsentJobs::*run)();
+    std::chrono::milliseconds pause;
+    boost::asio::cancellation_signal cancel;
+    std::string trouble;  // that one of this time's items had, which kept no other from its turn
+  };
+  [[nodiscard]] std::array<Job*, 5> jobs();
+  boost::asio::awaitable<void> every(Job& job);
   boost::asio::awaitable<void> relay();
+  boost::asio::awaitable<void> relay_one(const Consent& consent);
+  boost::asio::awaitable<void> put_off(const Consent& consent, const std::string& trouble);
   boost::asio::awaitable<void> hear_withdrawals();
-  boost::asio::awaitable<void> expire();  // of terms and of services
-  boost::asio::awaitable<void> end_one(const ConsentName& name, const ConsentEnding& ending,
-                                       pki::Time now);
+  boost::asio::awaitable<void> hear(const WithdrawalPage& page);
+  boost::asio::awaitable<void> expire();  // of terms, of services, of waiting for the authority
+  // Those that `find` names, each in a transaction of its own, which `treat` commits. It returns
+  // whether that counts.
+  using Find = std::function<std::vector<ConsentName>(Session&)>;
+  using Treat = std::function<bool(Session&, const ConsentName&)>;
+  boost::asio::awaitable<void> each(Job& job, std::atomic<std::uint64_t>& count, const Find& find,
+                                    const Treat& treat);
   boost::asio::awaitable<void> remind();
   boost::asio::awaitable<void> tidy();
 
   PlatformParts parts_;  // with the gateway of this thread
   ConsentRelay relay_;
   const MakeGateway make_gateway_;
-  const std::chrono::milliseconds withdrawal_poll_;
   boost::asio::io_context io_{1};
   std::shared_ptr<ConsentGateway> gateway_;
   Figures figures_;
+  Job relay_job_;
+  Job hear_job_;
+  Job expire_job_;
+  Job remind_job_;
+  Job tidy_job_;
+  // Of the thread alone, once it runs:
+  std::size_t running_ = 0;  // jobs
+  bool ending_ = false;
   std::thread thread_;
 };
 

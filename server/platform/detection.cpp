@@ -56,19 +56,23 @@ class DetectionLock {
 class Run {
  public:
   Run(Connection& connection, KeyRing& keys, const WatchedIssuer& issuer,
-      std::shared_ptr<const OpenGeneration> to, const std::function<pki::Time()>& clock)
+      std::shared_ptr<const OpenGeneration> to, const IssuerPosition& announced,
+      const std::function<pki::Time()>& clock, const std::stop_token& stop)
       : connection_(connection),
         keys_(keys),
         issuer_(issuer),
         to_(std::move(to)),
         provenance_(to_->view.lists()),
-        clock_(clock) {
+        checked_(announced.checked(to_->view.number())),
+        clock_(clock),
+        stop_(stop) {
     row_.to = name_of(*to_);
     row_.started_at = clock_();
   }
 
   void by_difference(const OpenGeneration& from) {
     pki::diff(from.view, to_->view, [this](const pki::Difference& difference) {
+      if (stop_.stop_requested()) return;
       serials_.push_back(difference.key);
       if (serials_.size() == kChangeBatch) join();
     });
@@ -77,7 +81,7 @@ class Run {
 
   void by_full_check() {
     WatchedCertificate last;
-    while (retried([&] { return check_next(last); })) {
+    while (!stop_.stop_requested() && retried([&] { return check_next(last); })) {
     }
     ++report_.full_checks;
   }
@@ -121,10 +125,10 @@ class Run {
       const pki::Time now = clock_();
       std::vector<CertificateChange> changes;
       for (const FoundCertificate& found :
-           find_watched(session, issuer_.key_hash, macs, row_.to.number)) {
+           find_watched(session, issuer_.key_hash, macs, checked_)) {
         decide(found.certificate, serials_[found.place], now, changes, came_back);
       }
-      const ChangeCounts done = apply_changes(session, changes, row_.to.number, now);
+      const ChangeCounts done = apply_changes(session, changes, checked_, now);
       session.commit();
       return done;
     });
@@ -138,7 +142,7 @@ class Run {
   bool check_next(WatchedCertificate& last) {
     Session session(connection_);
     const pki::Time now = clock_();
-    const auto page = next_watched(session, issuer_.key_hash, last, row_.to.number, kChangeBatch);
+    const auto page = next_watched(session, issuer_.key_hash, last, checked_, kChangeBatch);
     std::vector<CertificateChange> changes;
     std::uint64_t came_back = 0;
     for (const SealedCertificate& sealed : page) {
@@ -151,7 +155,7 @@ class Run {
         log(Level::error, "serial_unreadable", {{"error", error.what()}});
       }
     }
-    const ChangeCounts counts = apply_changes(session, changes, row_.to.number, now);
+    const ChangeCounts counts = apply_changes(session, changes, checked_, now);
     session.commit();
     report_.entries += page.size();
     report_.counts += counts;
@@ -166,7 +170,9 @@ class Run {
   const WatchedIssuer& issuer_;
   const std::shared_ptr<const OpenGeneration> to_;
   const Provenance provenance_;
+  const std::uint64_t checked_;  // what certificates are checked against here
   const std::function<pki::Time()>& clock_;
+  const std::stop_token& stop_;
   DetectionRow row_;
   DetectionReport report_;
   std::vector<pki::SerialKey> serials_;
@@ -196,20 +202,14 @@ IssuerPosition position_of(Connection& connection, const WatchedIssuer& issuer) 
   return position.value();
 }
 
-// Before a full check it is forgotten who was checked against what: where a directory was cleared,
-// numbers began again, and an old number says nothing of the new lists.
-enum class Forget : std::uint8_t { no, yes };
-
-bool announce_target(Connection& connection, const WatchedIssuer& issuer,
-                     const GenerationName& from, const GenerationName& target, Forget forget) {
+std::optional<IssuerPosition> announce_target(Connection& connection, const WatchedIssuer& issuer,
+                                              const GenerationName& from,
+                                              const GenerationName& target, Numbering numbering) {
   return retried([&] {
     Session session(connection);
-    const bool is_ours = announce(session, issuer.key_hash, from, target);
-    if (is_ours && forget == Forget::yes) {
-      forget_checks(session, issuer.key_hash, target.number);
-    }
+    auto announced = announce(session, issuer.key_hash, from, target, numbering);
     session.commit();
-    return is_ours;
+    return announced;
   });
 }
 
@@ -240,7 +240,8 @@ DatabaseConfig for_detection(DatabaseConfig config) {
 
 DetectionReport detect_changes(Connection& connection, KeyRing& keys, const WatchedIssuer& issuer,
                                const IndexDirectory& directory,
-                               const std::function<pki::Time()>& clock) {
+                               const std::function<pki::Time()>& clock,
+                               const std::stop_token& stop) {
   DetectionReport report;
   std::optional<DetectionLock> lock;
   for (bool is_first = true;; is_first = false) {
@@ -265,13 +266,21 @@ DetectionReport detect_changes(Connection& connection, KeyRing& keys, const Watc
       from = nullptr;
       to = newest;
     }
-    const Forget forget = from || at.detected.number == 0 ? Forget::no : Forget::yes;
-    if (!announce_target(connection, issuer, at.detected, name_of(*to), forget)) continue;
-    Run run(connection, keys, issuer, to, clock);
+    // A base that is gone may have been of another numbering, whose numbers say nothing of these.
+    const Numbering numbering =
+        from || at.detected.number == 0 ? Numbering::goes_on : Numbering::begins_again;
+    const auto announced =
+        announce_target(connection, issuer, at.detected, name_of(*to), numbering);
+    if (!announced) continue;
+    Run run(connection, keys, issuer, to, *announced, clock, stop);
     if (from) {
       run.by_difference(*from);
     } else {
       run.by_full_check();
+    }
+    if (stop.stop_requested()) {
+      report.kind = DetectionReport::Kind::stopped;
+      return report;
     }
     if (!run.finish(at.detected)) continue;
     report.kind = DetectionReport::Kind::detected;
@@ -293,9 +302,10 @@ DetectionReport detect_changes(Connection& connection, KeyRing& keys, const Watc
   return report;
 }
 
-ChangeCounts expire_certificates(Connection& connection, pki::Time now) {
+ChangeCounts expire_certificates(Connection& connection, pki::Time now,
+                                 const std::stop_token& stop) {
   ChangeCounts total;
-  for (;;) {
+  while (!stop.stop_requested()) {
     const ChangeCounts step = retried([&] {
       Session session(connection);
       std::vector<CertificateChange> changes;
@@ -308,8 +318,9 @@ ChangeCounts expire_certificates(Connection& connection, pki::Time now) {
       return done;
     });
     total += step;
-    if (step.expired < kChangeBatch) return total;
+    if (step.expired < kChangeBatch) break;
   }
+  return total;
 }
 
 }  // namespace server

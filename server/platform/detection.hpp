@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 
 #include "server/index_directory.hpp"
 #include "server/platform/listed_status.hpp"
@@ -17,6 +18,7 @@ struct DetectionReport {
     nothing_new,  // all was detected before, or there are no lists yet
     detected,     // up to `to`
     at_work,      // somebody else is at it
+    stopped,      // between two batches; the next call goes on
   };
   Kind kind = Kind::nothing_new;
   std::uint64_t from = 0;
@@ -38,13 +40,16 @@ struct DetectionReport {
 // last is not there any more are all certificates looked up, at about 10 us each. Private memory:
 // about 20 MB.
 //
-// `clock` says what time it is. Throws DatabaseUnavailable, DatabaseError, KeyEncryptionFault,
-// std::system_error for index files, std::runtime_error for an index of another key.
+// `clock` says what time it is; `stop` ends it after the batch that runs. Throws
+// DatabaseUnavailable, DatabaseError, KeyEncryptionFault, std::system_error for index files,
+// std::runtime_error for an index of another key.
 DetectionReport detect_changes(Connection& connection, KeyRing& keys, const WatchedIssuer& issuer,
                                const IndexDirectory& directory,
-                               const std::function<pki::Time()>& clock);
+                               const std::function<pki::Time()>& clock,
+                               const std::stop_token& stop = {});
 
 // Certificates whose end has passed: their subjects now await a newer one. Returns what happened.
-ChangeCounts expire_certificates(Connection& connection, pki::Time now);
+ChangeCounts expire_certificates(Connection& connection, pki::Time now,
+                                 const std::stop_token& stop = {});
 
 }  // namespace server

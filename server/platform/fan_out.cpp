@@ -62,9 +62,11 @@ void FanOut::publish(Connection& connection, const std::stop_token& stop) {
 
 void FanOut::measure(Connection& connection) {
   Session session(connection);
-  const Backlog now = backlog(session);
+  const Backlog waiting = backlog(session);
+  const FeedLag lag = lag_of(feed_status(session));
   const std::lock_guard lock(mutex_);
-  stats_.backlog = now;
+  stats_.backlog = waiting;
+  stats_.lag = lag;
 }
 
 // A batch a turn: publishing goes on meanwhile.
@@ -96,11 +98,26 @@ void FanOut::count_failure(const char* what) {
 
 void add_feed_metrics(MetricsText& metrics, const FanOut::Stats& stats, std::size_t waiters,
                       pki::Time now) {
-  const auto age = stats.backlog.oldest ? now - *stats.backlog.oldest : std::chrono::seconds{0};
+  const auto age_of = [now](const std::optional<pki::Time>& oldest) {
+    const auto age = oldest ? now - *oldest : std::chrono::seconds{0};
+    return static_cast<double>(std::max(age, std::chrono::seconds{0}).count());
+  };
   metrics.gauge("tashika_feed_outbox_events", "Events that wait to be published; at most 100000.",
                 {}, static_cast<double>(stats.backlog.events));
   metrics.gauge("tashika_feed_outbox_oldest_seconds", "Age of the oldest of them.", {},
-                static_cast<double>(std::max(age, std::chrono::seconds{0}).count()));
+                age_of(stats.backlog.oldest));
+  metrics.gauge("tashika_feed_unacknowledged_items",
+                "Items after the last acknowledgement, of the institution that is furthest behind.",
+                {}, static_cast<double>(stats.lag.items));
+  metrics.gauge("tashika_feed_unacknowledged_oldest_seconds",
+                "Age of the oldest item that an institution which acknowledges has not.", {},
+                age_of(stats.lag.oldest));
+  metrics.gauge("tashika_feed_institutions_behind",
+                "Institutions that acknowledge, and have not acknowledged all.", {},
+                static_cast<double>(stats.lag.institutions));
+  metrics.gauge("tashika_feed_institutions_silent",
+                "Institutions that have items and never acknowledged any.", {},
+                static_cast<double>(stats.lag.never_acknowledged));
   metrics.counter("tashika_feed_published_total", "Events that this process published.", {},
                   static_cast<double>(stats.published));
   metrics.counter("tashika_feed_pruned_total", "Items that this process removed as too old.", {},

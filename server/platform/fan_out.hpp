@@ -38,7 +38,8 @@ class FanOut {
     std::uint64_t published = 0;  // events, ever, by this process
     std::uint64_t pruned = 0;
     std::uint64_t failures = 0;
-    Backlog backlog;  // at the last measurement
+    Backlog backlog;  // at the last measurement, as is:
+    FeedLag lag;
   };
   [[nodiscard]] Stats stats() const;
 

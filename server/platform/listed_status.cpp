@@ -44,7 +44,8 @@ CheckedStatus check_for_watch(Session& session, const WatchedIssuer& issuer,
     throw IssuerBehind(fmt::format("{}: the lists here are generation {}, detection is at {}",
                                    issuer.name, lists.number(), position->target.number));
   }
-  return {listed_status(lists, known.provenance, pki::SerialKey::from_der(serial)), lists.number()};
+  return {listed_status(lists, known.provenance, pki::SerialKey::from_der(serial)),
+          position->checked(lists.number())};
 }
 
 Consequence consequence(const WatchedCertificate& certificate, const ListedStatus& listed,

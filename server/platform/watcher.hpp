@@ -1,10 +1,8 @@
 // watcher.hpp: the server's own eye on what is watched, in a thread of its own: detects what an
-// ingest published and could not detect itself, lets certificates expire, asks the authority for
-// the certificates after those that lapsed, and tells institutions when an issuer's lists have run
-// out.
+// ingest published and could not detect itself, lets certificates expire, and tells institutions
+// when an issuer's lists have run out. It waits for nobody but the database.
 #pragma once
 
-#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -12,8 +10,8 @@
 
 #include "server/issuer_set.hpp"
 #include "server/metrics.hpp"
-#include "server/platform/availability.hpp"
 #include "server/platform/detection.hpp"
+#include "server/platform/job_figures.hpp"
 #include "server/snapshot_keeper.hpp"
 
 namespace server {
@@ -23,10 +21,12 @@ class Watcher {
  public:
   // All arguments live longer. Nothing is done, and no connection made, before start().
   Watcher(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
-          std::function<pki::Time()> clock, OnConsentEnded on_consent_ended = {});
+          std::function<pki::Time()> clock);
   ~Watcher();
   void start();
-  // Returns once the thread has ended; a batch that runs is finished before.
+  // A batch that runs is finished; whoever runs next goes on from there.
+  void request_stop();
+  // Returns once the thread has ended.
   void stop();
 
   // How far detection is behind, and what it found. Any thread.
@@ -42,37 +42,28 @@ class Watcher {
   struct Figures {
     std::vector<DetectionFigures> issuers;
     std::uint64_t awaiting = 0;
-    AvailabilityChecks::Counts checks;
-    bool is_reachable = false;
   };
 
-  void work();
-  void look(Connection& connection, KeyRing& keys);
-  void detect(Connection& connection, KeyRing& keys, Issuer& issuer, const IssuerSnapshot& known);
+  void work(const std::stop_token& stop);
+  void look(Connection& connection, KeyRing& keys, const std::stop_token& stop);
+  void detect(Connection& connection, KeyRing& keys, Issuer& issuer, const IssuerSnapshot& known,
+              const std::stop_token& stop);
   void tell(Connection& connection, Issuer& issuer, const IssuerSnapshot& known);
-  void check_availability(Connection& connection, KeyRing& keys, const Snapshot& snapshot);
   void measure(Connection& connection);
-  void say_trouble(const std::string& trouble);
 
   const Config& config_;
   const IssuerSet& set_;
   const SnapshotKeeper& keeper_;
   const std::function<pki::Time()> clock_;
-  const OnConsentEnded on_consent_ended_;
   std::vector<Issuer> issuers_;  // as in the set
-  std::string trouble_;          // said last
   std::uint32_t looks_ = 0;
-  // Of the authority, if there is one; used by the thread alone.
-  struct Authority;
-  std::unique_ptr<Authority> authority_;
+  JobFigures job_{"watch"};
+  std::atomic<bool> is_up_{false};
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  // Protected by mutex_:
-  Figures figures_;
-  bool ending_ = false;
+  Figures figures_;  // protected by mutex_
 
-  std::thread thread_;
+  std::jthread thread_;  // the last: it uses the others
 };
 
 }  // namespace server

@@ -11,9 +11,13 @@
 namespace server {
 namespace {
 
-// The update takes the row's lock; who waits for it sees the newest values.
-constexpr Statement kNextRow{
-    "audit_next",
+// Whoever waits for the row's lock sees the newest values.
+constexpr Statement kNextRow{"audit_next",
+                             "SELECT last_seq + 1, last_hash FROM audit_head WHERE institution_id "
+                             "= $1 FOR NO KEY UPDATE"};
+// Of two that begin a chain at once, the second waits, and updates what the first wrote.
+constexpr Statement kFirstRow{
+    "audit_first",
     "INSERT INTO audit_head AS h (institution_id, last_seq, last_hash) VALUES ($1, 0, $2) "
     "ON CONFLICT (institution_id) DO UPDATE SET last_seq = h.last_seq "
     "RETURNING last_seq + 1, last_hash"};
@@ -95,7 +99,8 @@ void append_audit(Session& session, pki::Time now, const AuditEntry& entry,
       throw std::logic_error("an audit entry has a line feed");
     }
   }
-  const auto head = sql::exec(session, kNextRow, owner, sql::bytea(kNothing));
+  auto head = sql::exec(session, kNextRow, owner);
+  if (head.empty()) head = sql::exec(session, kFirstRow, owner, sql::bytea(kNothing));
   const auto seq = head[0][0].as<std::int64_t>();
   const auto previous = sql::bytes(head[0][1]);
   const auto hash = audit_hash(owner, seq, now, entry, previous);

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <array>
 
 #include "server/store/ids.hpp"
 #include "server/store/sql.hpp"
@@ -20,8 +21,7 @@ class Listener final : public pqxx::notification_receiver {
   std::vector<std::string>& heard_;
 };
 
-// libpq reads what the URL does not say from its environment; these two are not the operator's to
-// forget.
+// For each new connection.
 std::string settings(const DatabaseConfig& config) {
   return fmt::format(
       "SET search_path = tashika; SET statement_timeout = {}; SET lock_timeout = {}; "
@@ -39,7 +39,30 @@ std::string first_line(std::string text) {
 
 }  // namespace
 
+std::string conninfo_of(const DatabaseConfig& config) {
+  const std::int64_t patience =
+      std::max<std::int64_t>(2, config.connect_timeout / std::chrono::seconds{1});
+  const std::array<std::pair<const char*, std::string>, 6> defaults{{
+      {"connect_timeout", fmt::format("{}", patience)},
+      {"fallback_application_name", "tashika"},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "5"},
+      {"keepalives_count", "3"},
+      {"tcp_user_timeout", "20000"},
+  }};
+  const bool is_uri =
+      config.url.starts_with("postgresql://") || config.url.starts_with("postgres://");
+  std::string out = config.url;
+  for (const auto& [name, value] : defaults) {
+    if (config.url.find(fmt::format("{}=", name)) != std::string::npos) continue;
+    const char* const before = !is_uri ? " " : out.find('?') == std::string::npos ? "?" : "&";
+    out += fmt::format("{}{}={}", before, name, value);
+  }
+  return out;
+}
+
 void Connection::Native::forget() {
+  guard.closed();
   listener.reset();
   prepared.clear();
   connection.reset();
@@ -47,14 +70,10 @@ void Connection::Native::forget() {
 
 void Connection::Native::connect() {
   forget();
-  ::setenv(
-      "PGCONNECT_TIMEOUT",
-      fmt::format("{}", std::max<std::int64_t>(2, config.connect_timeout / std::chrono::seconds{1}))
-          .c_str(),
-      0);
-  ::setenv("PGAPPNAME", "tashika", 0);
   try {
-    connection = std::make_unique<pqxx::connection>(config.url);
+    connection = std::make_unique<pqxx::connection>(conninfo_of(config));
+    guard.connected(connection->sock());
+    const StallGuard::Wait wait(guard);
     pqxx::nontransaction(*connection).exec(settings(config));
   } catch (const pqxx::failure& error) {
     connection.reset();
@@ -111,12 +130,14 @@ Session::Native::Native(Connection::Native& on, const std::string& begin_with)
 }
 
 void Session::Native::begin() {
+  const StallGuard::Wait wait(connection.guard);
   transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
   transaction->exec(opening);
   is_open = true;
 }
 
 Session::Native::~Native() {
+  const StallGuard::Wait wait(connection.guard);
   try {
     if (is_open) transaction->exec("ROLLBACK");
     transaction.reset();
@@ -132,8 +153,9 @@ Session::Session(Connection& connection, const std::string& institution_id)
     throw std::invalid_argument("a transaction needs the institution whose rows it sees");
   }
   native_ = std::make_unique<Native>(connection.native(),
+                                     // SET, as a SELECT would be planned each time.
                                      fmt::format("BEGIN; SET LOCAL ROLE tashika_api; "
-                                                 "SELECT set_config('app.institution', '{}', true)",
+                                                 "SET LOCAL app.institution = '{}'",
                                                  institution_id));
 }
 
@@ -152,6 +174,7 @@ void Session::commit() {
   if (native_->has_failed || !native_->is_open) {
     throw std::logic_error("a transaction that failed was to be committed");
   }
+  const StallGuard::Wait wait(native_->connection.guard);
   try {
     native_->is_open = false;
     native_->transaction->exec("COMMIT");
@@ -172,8 +195,11 @@ void rethrow(const char* statement) {
     const std::string text = fmt::format("statement {} failed with SQLSTATE {}", statement, state);
     if (state == "23505") throw AlreadyThere(text, state);
     if (state == "40001" || state == "40P01" || state == "55P03") throw Conflict(text, state);
-    // Cancelled by a time-out, shutting down, too many connections, disk full.
-    if (state.starts_with("57") || state.starts_with("53")) throw DatabaseUnavailable(text);
+    // Cancelled by a time-out, shutting down, too many connections, disk full; a standby, or a
+    // schema that changed beneath what was prepared: another connection may do better.
+    const bool is_passing = state.starts_with("57") || state.starts_with("53") ||
+                            state == "25006" || state == "0A000" || state == "26000";
+    if (is_passing) throw DatabaseUnavailable(text);
     throw DatabaseError(text, state);
   } catch (const pqxx::failure&) {
     throw DatabaseUnavailable(fmt::format("the database did not finish {}", statement));

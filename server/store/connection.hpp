@@ -45,6 +45,10 @@ class Conflict : public DatabaseError {
   using DatabaseError::DatabaseError;
 };
 
+// The URL with what it leaves open: how long to wait for a connection, and how soon a host that
+// vanished without a word is noticed. (The server's own time-outs do not help then.)
+[[nodiscard]] std::string conninfo_of(const DatabaseConfig& config);
+
 // One connection. One thread at a time.
 class Connection {
  public:

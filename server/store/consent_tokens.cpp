@@ -23,18 +23,19 @@ constexpr Statement kCertificateEnd{
     "token_certificate_end",
     "SELECT extract(epoch FROM not_after)::bigint FROM client_certificate WHERE institution_id = "
     "$1 AND thumbprint = $2 AND status = 'active'"};
-// A token that a newer one outlives needs no notice: it is marked, and nothing is said.
 constexpr Statement kEnding{
     "token_ending",
-    "WITH due AS (SELECT institution_id, token_id FROM consent_token WHERE revoked_at IS NULL AND "
-    "NOT reissue_told AND expires_at < $1 ORDER BY expires_at LIMIT $2 FOR NO KEY UPDATE SKIP "
-    "LOCKED), told AS (UPDATE consent_token t SET reissue_told = true FROM due WHERE "
-    "t.institution_id = due.institution_id AND t.token_id = due.token_id RETURNING "
-    "t.institution_id, t.consent_id, t.expires_at) SELECT DISTINCT told.institution_id, "
-    "told.consent_id FROM told JOIN consent c USING (institution_id, consent_id) WHERE c.status = "
-    "'active' AND c.valid_until > told.expires_at AND NOT EXISTS (SELECT FROM consent_token n "
-    "WHERE n.institution_id = told.institution_id AND n.consent_id = told.consent_id AND "
-    "n.revoked_at IS NULL AND n.expires_at >= $1)"};
+    "SELECT DISTINCT institution_id, consent_id FROM (SELECT institution_id, consent_id FROM "
+    "consent_token WHERE revoked_at IS NULL AND NOT reissue_told AND expires_at < $1 ORDER BY "
+    "expires_at LIMIT $2) AS due"};
+// A token that a newer one outlives needs no notice: it is marked, and nothing is said.
+constexpr Statement kTold{
+    "token_told",
+    "WITH told AS (UPDATE consent_token SET reissue_told = true WHERE institution_id = $1 AND "
+    "consent_id = $2 AND revoked_at IS NULL AND NOT reissue_told AND expires_at < $3 RETURNING "
+    "expires_at) SELECT coalesce(bool_or(expires_at < $4), false) AND NOT EXISTS (SELECT FROM "
+    "consent_token WHERE institution_id = $1 AND consent_id = $2 AND revoked_at IS NULL AND "
+    "expires_at >= $3) FROM told"};
 
 }  // namespace
 
@@ -72,13 +73,18 @@ std::optional<pki::Time> client_certificate_end(Session& session, const Thumbpri
   return sql::time(rows[0][0]);
 }
 
-std::vector<ConsentName> claim_tokens_ending(Session& session, pki::Time until,
-                                             std::uint32_t limit) {
+std::vector<ConsentName> tokens_ending(Session& session, pki::Time until, std::uint32_t limit) {
   std::vector<ConsentName> out;
   for (const pqxx::row& row : sql::exec(session, kEnding, sql::timestamp(until), limit)) {
     out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
   }
   return out;
+}
+
+bool mark_tokens_told(Session& session, const Consent& consent, pki::Time until) {
+  return sql::exec(session, kTold, consent.institution_id, consent.consent_id,
+                   sql::timestamp(until), sql::timestamp(consent.valid_until))[0][0]
+      .as<bool>();
 }
 
 }  // namespace server

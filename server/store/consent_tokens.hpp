@@ -32,9 +32,11 @@ std::size_t revoke_tokens(Session& session, const std::string& institution_id,
 [[nodiscard]] std::optional<pki::Time> client_certificate_end(Session& session,
                                                               const Thumbprint& thumbprint);
 
-// Consents that are active at `now`, whose newest token ends before `until`, and whose institution
-// was not told of that: platform session. They are marked as told.
-[[nodiscard]] std::vector<ConsentName> claim_tokens_ending(Session& session, pki::Time until,
-                                                           std::uint32_t limit);
+// Consents with a token that ends before `until`, of which nothing was said yet: platform session.
+[[nodiscard]] std::vector<ConsentName> tokens_ending(Session& session, pki::Time until,
+                                                     std::uint32_t limit);
+// Marks those tokens of a consent as dealt with. True if its institution is to be told: no newer
+// token outlives them, and the consent does. The caller has locked the consent, which is active.
+[[nodiscard]] bool mark_tokens_told(Session& session, const Consent& consent, pki::Time until);
 
 }  // namespace server

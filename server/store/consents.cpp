@@ -85,6 +85,10 @@ constexpr Statement kClaimRelays{
 constexpr Statement kPastTerm{"consent_past_term",
                               "SELECT institution_id, consent_id FROM consent WHERE status = "
                               "'active' AND valid_until < $1 ORDER BY valid_until LIMIT $2"};
+constexpr Statement kUnconfirmed{
+    "consent_unconfirmed",
+    "SELECT institution_id, consent_id FROM consent WHERE status = 'pending' AND received_at < $1 "
+    "ORDER BY received_at LIMIT $2"};
 constexpr Statement kOfEndedServices{
     "consent_of_ended_services",
     "SELECT c.institution_id, c.consent_id FROM service s JOIN consent c USING (institution_id, "
@@ -274,6 +278,11 @@ std::vector<Consent> claim_relays(Session& session, pki::Time now, pki::Time aga
 
 std::vector<ConsentName> consents_past_term(Session& session, pki::Time now, std::uint32_t limit) {
   return read_names(sql::exec(session, kPastTerm, sql::timestamp(now), limit));
+}
+
+std::vector<ConsentName> consents_unconfirmed(Session& session, pki::Time before,
+                                              std::uint32_t limit) {
+  return read_names(sql::exec(session, kUnconfirmed, sql::timestamp(before), limit));
 }
 
 std::vector<ConsentName> consents_of_ended_services(Session& session, std::uint32_t limit) {

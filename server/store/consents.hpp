@@ -138,6 +138,9 @@ struct ConsentName {
 // Active ones whose term is over.
 [[nodiscard]] std::vector<ConsentName> consents_past_term(Session& session, pki::Time now,
                                                           std::uint32_t limit);
+// Pending ones that were received before `before`.
+[[nodiscard]] std::vector<ConsentName> consents_unconfirmed(Session& session, pki::Time before,
+                                                            std::uint32_t limit);
 // Pending and active ones of services that have ended.
 [[nodiscard]] std::vector<ConsentName> consents_of_ended_services(Session& session,
                                                                   std::uint32_t limit);

@@ -106,6 +106,7 @@ void Database::run_job(const Job& job, std::optional<Connection>& connection) {
       failure = std::current_exception();
     } catch (const DatabaseUnavailable& error) {
       if (!connection) is_reachable = false;
+      connection.reset();  // whatever it was, a new one begins anew
       log(Level::warning, "database_unavailable", {{"error", error.what()}});
       failure = std::current_exception();
     } catch (...) {  // the coroutine's to handle

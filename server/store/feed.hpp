@@ -93,6 +93,27 @@ std::size_t prune_feed(Session& platform, const std::string& institution_id, pki
 // database can have had: it counts minutes. Returns how many feeds there are. Writes audit rows.
 std::size_t raise_feed_epoch(Session& platform, pki::Time now);
 
+// How far an institution is with its feed, by what it acknowledged last.
+struct FeedStatus {
+  std::string institution_id;
+  std::string name;
+  std::int32_t epoch = 0;
+  std::int64_t last_pos = 0;
+  std::optional<std::int64_t> acknowledged_pos;  // nothing in this epoch: none
+  std::optional<pki::Time> acknowledged_at;
+  std::optional<pki::Time> oldest_unacknowledged;  // when that was published
+};
+[[nodiscard]] std::vector<FeedStatus> feed_status(Session& platform);
+
+// The same of all institutions together.
+struct FeedLag {
+  std::int64_t items = 0;                // of who is furthest behind, of those that acknowledge
+  std::optional<pki::Time> oldest;       // of their items that are not acknowledged: published when
+  std::uint64_t institutions = 0;        // that acknowledge, and are behind
+  std::uint64_t never_acknowledged = 0;  // that have items and said nothing of them in this epoch
+};
+[[nodiscard]] FeedLag lag_of(const std::vector<FeedStatus>& feeds);
+
 // --- reading ---
 
 struct FeedHead {

@@ -1,6 +1,8 @@
 // The feed as it is read, kept and made void; feed.cpp publishes.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "server/store/audit.hpp"
 #include "server/store/feed.hpp"
 #include "server/store/sql.hpp"
@@ -21,6 +23,14 @@ constexpr Statement kAcknowledge{
     "INSERT INTO feed_acknowledgement (institution_id, epoch, pos, acknowledged_at) VALUES ($1, "
     "$2, $3, $4) ON CONFLICT (institution_id) DO UPDATE SET epoch = excluded.epoch, pos = "
     "excluded.pos, acknowledged_at = excluded.acknowledged_at"};
+constexpr Statement kStatus{
+    "feed_status",
+    "SELECT f.institution_id, i.name, f.epoch, f.last_pos, a.pos, extract(epoch FROM "
+    "a.acknowledged_at)::bigint, (SELECT extract(epoch FROM c.published_at)::bigint FROM "
+    "change_feed c WHERE c.institution_id = f.institution_id AND c.pos > coalesce(a.pos, 0) ORDER "
+    "BY c.pos LIMIT 1) FROM feed f JOIN institution i USING (institution_id) LEFT JOIN "
+    "feed_acknowledgement a ON a.institution_id = f.institution_id AND a.epoch = f.epoch ORDER BY "
+    "i.name, f.institution_id"};
 constexpr Statement kToPrune{
     "feed_to_prune",
     "SELECT institution_id FROM feed WHERE (SELECT published_at FROM change_feed c WHERE "
@@ -82,6 +92,38 @@ std::map<std::string, std::int64_t> feed_ends(Connection& connection,
 
 void acknowledge_feed(Session& session, std::int32_t epoch, std::int64_t pos, pki::Time now) {
   sql::exec(session, kAcknowledge, session.institution_id(), epoch, pos, sql::timestamp(now));
+}
+
+std::vector<FeedStatus> feed_status(Session& platform) {
+  std::vector<FeedStatus> out;
+  for (const pqxx::row& row : sql::exec(platform, kStatus)) {
+    FeedStatus one;
+    one.institution_id = row[0].as<std::string>();
+    one.name = row[1].as<std::string>();
+    one.epoch = row[2].as<std::int32_t>();
+    one.last_pos = row[3].as<std::int64_t>();
+    if (!row[4].is_null()) one.acknowledged_pos = row[4].as<std::int64_t>();
+    one.acknowledged_at = sql::optional_time(row[5]);
+    one.oldest_unacknowledged = sql::optional_time(row[6]);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+FeedLag lag_of(const std::vector<FeedStatus>& feeds) {
+  FeedLag out;
+  for (const FeedStatus& feed : feeds) {
+    if (!feed.acknowledged_pos) {
+      out.never_acknowledged += feed.last_pos > 0 ? 1U : 0U;
+    } else if (feed.last_pos > *feed.acknowledged_pos) {
+      ++out.institutions;
+      out.items = std::max(out.items, feed.last_pos - *feed.acknowledged_pos);
+      if (!out.oldest || feed.oldest_unacknowledged < out.oldest) {
+        out.oldest = feed.oldest_unacknowledged;
+      }
+    }
+  }
+  return out;
 }
 
 std::vector<std::string> feeds_to_prune(Session& platform, pki::Time before) {

@@ -13,6 +13,7 @@
 #include "libpki/asn1_time.hpp"
 #include "libpki/bytes.hpp"
 #include "server/store/connection.hpp"
+#include "server/store/stall_guard.hpp"
 
 namespace server {
 
@@ -26,7 +27,11 @@ struct Connection::Native {
   void connect();
   void forget();  // what there is of a connection; the next use makes another
 
+  // After PostgreSQL should have given up a statement, what its answer may take to get here.
+  static constexpr std::chrono::milliseconds kAnswerDelay{2'000};
+
   DatabaseConfig config;
+  StallGuard guard{config.statement_timeout + kAnswerDelay};
   std::unique_ptr<pqxx::connection> connection;
   std::set<std::string, std::less<>> prepared;
   // Of wait_for_notification; goes before the connection that it listens on.
@@ -82,6 +87,7 @@ inline std::string parameter(std::string_view value) {
 template <class... Arguments>
 pqxx::result exec(Session& session, const Statement& statement, const Arguments&... arguments) {
   Session::Native& native = session.native();
+  const StallGuard::Wait wait(native.connection.guard);
   try {
     prepare(native.connection, statement);
     return native.transaction->exec_prepared(statement.name, parameter(arguments)...);
@@ -101,6 +107,7 @@ pqxx::result exec_alone(Connection& on, const Statement& statement, const Argume
   for (bool is_first = true;; is_first = false) {
     try {
       if (!native.connection) native.connect();
+      const StallGuard::Wait wait(native.guard);
       prepare(native, statement);
       return pqxx::nontransaction(*native.connection)
           .exec_prepared(statement.name, parameter(arguments)...);

@@ -20,8 +20,8 @@ constexpr Statement kLockShared{"issuer_lock_shared", "SELECT pg_advisory_xact_l
 constexpr Statement kLockAlone{"issuer_lock_alone", "SELECT pg_advisory_xact_lock($1)"};
 constexpr Statement kPosition{
     "issuer_position",
-    "SELECT detected_generation, detected_checksum, target_generation, target_checksum FROM issuer "
-    "WHERE issuer_key_hash = $1"};
+    "SELECT detected_generation, detected_checksum, target_generation, target_checksum, numbering "
+    "FROM issuer WHERE issuer_key_hash = $1"};
 constexpr Statement kAddSubject{
     "subject_add",
     "INSERT INTO subject (institution_id, subject_id, state, state_at, known_certificate, "
@@ -41,11 +41,9 @@ constexpr Statement kTryDetection{"detection_try_lock", "SELECT pg_try_advisory_
 constexpr Statement kEndDetection{"detection_unlock", "SELECT pg_advisory_unlock(7412, $1)"};
 constexpr Statement kAnnounce{
     "issuer_announce",
-    "UPDATE issuer SET target_generation = $4, target_checksum = $5 WHERE issuer_key_hash = $1 AND "
-    "detected_generation = $2 AND detected_checksum = $3 RETURNING 1"};
-constexpr Statement kForget{"certificate_forget_checks",
-                            "UPDATE certificate SET checked_generation = 0 WHERE issuer_key_hash = "
-                            "$1 AND checked_generation >= $2"};
+    "UPDATE issuer SET target_generation = $4, target_checksum = $5, numbering = numbering + $6 "
+    "WHERE issuer_key_hash = $1 AND detected_generation = $2 AND detected_checksum = $3 RETURNING "
+    "numbering"};
 constexpr Statement kFinish{
     "issuer_detected",
     "UPDATE issuer SET detected_generation = $4, detected_checksum = $5, detected_at = $6 WHERE "
@@ -126,7 +124,8 @@ std::optional<IssuerPosition> lock_issuer(Session& session, const IssuerKeyHash&
 std::optional<IssuerPosition> read_position(Session& session, const IssuerKeyHash& issuer) {
   const auto rows = sql::exec(session, kPosition, sql::bytea(issuer));
   if (rows.empty()) return std::nullopt;
-  return IssuerPosition{generation(rows[0], 0), generation(rows[0], 2)};
+  return IssuerPosition{generation(rows[0], 0), generation(rows[0], 2),
+                        rows[0][4].as<std::uint64_t>()};
 }
 
 void add_subject(Session& session, const NewSubject& subject, pki::Time now) {
@@ -179,16 +178,15 @@ void release_detection_lock(Session& session, const IssuerKeyHash& issuer) {
   sql::exec(session, kEndDetection, detection_key(issuer));
 }
 
-bool announce(Session& session, const IssuerKeyHash& issuer, const GenerationName& from,
-              const GenerationName& target) {
+std::optional<IssuerPosition> announce(Session& session, const IssuerKeyHash& issuer,
+                                       const GenerationName& from, const GenerationName& target,
+                                       Numbering numbering) {
   sql::exec(session, kLockAlone, lock_key(issuer));
-  return !sql::exec(session, kAnnounce, sql::bytea(issuer), number(from.number),
-                    number(from.checksum), number(target.number), number(target.checksum))
-              .empty();
-}
-
-void forget_checks(Session& session, const IssuerKeyHash& issuer, std::uint64_t newest) {
-  sql::exec(session, kForget, sql::bytea(issuer), number(newest));
+  const auto rows = sql::exec(session, kAnnounce, sql::bytea(issuer), number(from.number),
+                              number(from.checksum), number(target.number), number(target.checksum),
+                              numbering == Numbering::begins_again ? 1 : 0);
+  if (rows.empty()) return std::nullopt;
+  return IssuerPosition{from, target, rows[0][0].as<std::uint64_t>()};
 }
 
 bool finish_detection(Session& session, const IssuerKeyHash& issuer, const DetectionRow& row) {

@@ -65,8 +65,15 @@ struct GenerationName {
 };
 
 struct IssuerPosition {
-  GenerationName detected;  // all watched certificates are as this one says
-  GenerationName target;    // detection is on its way to this one, or there
+  GenerationName detected;      // all watched certificates are as this one says
+  GenerationName target;        // detection is on its way to this one, or there
+  std::uint64_t numbering = 0;  // how often numbers have begun again
+
+  // What a certificate was checked against, as rows have it: whatever is of an earlier numbering
+  // comes before all of this one.
+  [[nodiscard]] std::uint64_t checked(std::uint64_t number) const {
+    return (numbering << 40) + number;
+  }
 };
 
 // Makes the issuer known, so that its certificates can be watched. Idempotent. Platform session.
@@ -92,7 +99,7 @@ struct NewCertificate {
   pki::Bytes serial;  // content octets of the DER INTEGER
   std::optional<pki::Time> not_after;
   ListedStatus status;                   // by a generation
-  std::uint64_t checked_generation = 0;  // of this number
+  std::uint64_t checked_generation = 0;  // IssuerPosition::checked of its number
 };
 // Returns its id. Nothing if the institution has that certificate already: find_certificate() tells
 // whose it is.
@@ -123,14 +130,15 @@ struct KnownCertificate {
 [[nodiscard]] bool try_detection_lock(Session& session, const IssuerKeyHash& issuer);
 void release_detection_lock(Session& session, const IssuerKeyHash& issuer);
 
-// Waits for the registrations that are under way. False if detection is not at `from` any more.
-// The caller commits at once.
-[[nodiscard]] bool announce(Session& session, const IssuerKeyHash& issuer,
-                            const GenerationName& from, const GenerationName& target);
-
-// Numbers began again at a lower one: forgets which generations certificates were checked against,
-// where that would keep them from being checked against `newest`.
-void forget_checks(Session& session, const IssuerKeyHash& issuer, std::uint64_t newest);
+// Numbers begin again where an index directory was cleared. Then what certificates were checked
+// against until now counts for nothing. That costs one row, however many are watched.
+enum class Numbering : std::uint8_t { goes_on, begins_again };
+// Waits for the registrations that are under way. The position as it is then; nothing if detection
+// is not at `from` any more. The caller commits at once.
+[[nodiscard]] std::optional<IssuerPosition> announce(Session& session, const IssuerKeyHash& issuer,
+                                                     const GenerationName& from,
+                                                     const GenerationName& target,
+                                                     Numbering numbering);
 
 struct DetectionRow {
   GenerationName from;

@@ -42,6 +42,13 @@ context make_tls(const AuthorityConfig& config) {
   return tls;
 }
 
+pki::Time end_of_certificate(context& tls) {
+  std::tm parts{};
+  const X509* const own = SSL_CTX_get0_certificate(tls.native_handle());
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(own), &parts) != 1) return {};
+  return pki::Time{std::chrono::seconds{::timegm(&parts)}};
+}
+
 std::uint32_t share(std::uint32_t total, std::uint32_t clients) {
   return std::max(1U, (total + clients - 1) / clients);
 }
@@ -86,7 +93,8 @@ AuthorityLink::AuthorityLink(const AuthorityConfig& config, std::uint32_t client
       config_(config),
       address_(parse_authority_url(config.url)),
       clients_(std::max(1U, clients)),
-      tls_(make_tls(config)) {}
+      tls_(make_tls(config)),
+      certificate_end_(end_of_certificate(tls_)) {}
 
 std::uint32_t AuthorityLink::connections_per_client() const {
   return share(config_.connections, clients_);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "libpki/asn1_time.hpp"
 #include "server/platform_config.hpp"
 #include "server/upstream/authority_stats.hpp"
 #include "server/upstream/circuit_breaker.hpp"
@@ -39,6 +40,8 @@ class AuthorityLink {
   // TLS 1.2 or later, our certificate, the authority's trust anchors, received octets wiped. Only
   // read after construction.
   [[nodiscard]] boost::asio::ssl::context& tls() { return tls_; }
+  // When our certificate ends.
+  [[nodiscard]] pki::Time certificate_end() const { return certificate_end_; }
 
   CircuitBreaker breaker;
   RetryBudget retries;
@@ -49,6 +52,7 @@ class AuthorityLink {
   const AuthorityAddress address_;
   const std::uint32_t clients_;
   boost::asio::ssl::context tls_;
+  const pki::Time certificate_end_;
 };
 
 }  // namespace server

@@ -25,43 +25,51 @@ std::string_view to_string(AuthorityOutcome outcome) {
   return "";
 }
 
-void add_authority_metrics(const AuthorityLink& link, CircuitBreaker::Clock::time_point now,
-                           MetricsText& text) {
+void add_authority_metrics(const AuthorityLink& link, const std::string& purpose,
+                           CircuitBreaker::Clock::time_point now, MetricsText& text) {
   const AuthorityStats& stats = link.stats;
+  const auto labels = [&purpose](MetricsText::Labels more) {
+    more.emplace_back("link", purpose);
+    return more;
+  };
   for (std::size_t i = 0; i < kAuthorityRequestKinds; ++i) {
     const std::string kind(to_string(static_cast<AuthorityRequestKind>(i)));
     for (std::size_t j = 0; j < kAuthorityOutcomes; ++j) {
-      text.counter(
-          "tashika_authority_requests_total", "Questions to the authority, by their end.",
-          {{"kind", kind}, {"outcome", std::string(to_string(static_cast<AuthorityOutcome>(j)))}},
-          value(stats.requests.at(i).at(j)));
+      const std::string outcome(to_string(static_cast<AuthorityOutcome>(j)));
+      text.counter("tashika_authority_requests_total", "Questions to the authority, by their end.",
+                   labels({{"kind", kind}, {"outcome", outcome}}),
+                   value(stats.requests.at(i).at(j)));
     }
     text.counter("tashika_authority_request_seconds_total",
                  "Time that questions to the authority took, all attempts together.",
-                 {{"kind", kind}}, value(stats.nanoseconds.at(i)) * 1e-9);
+                 labels({{"kind", kind}}), value(stats.nanoseconds.at(i)) * 1e-9);
   }
   for (std::size_t i = 0; i < kAuthorityTroubles; ++i) {
+    const std::string reason(to_string(static_cast<AuthorityTrouble>(i)));
     text.counter("tashika_authority_failures_total", "Attempts that got no answer, by reason.",
-                 {{"reason", std::string(to_string(static_cast<AuthorityTrouble>(i)))}},
-                 value(stats.troubles.at(i)));
+                 labels({{"reason", reason}}), value(stats.troubles.at(i)));
   }
-  text.counter("tashika_authority_retries_total", "Attempts after the first one.", {},
+  text.counter("tashika_authority_retries_total", "Attempts after the first one.", labels({}),
                value(stats.retries));
-  text.counter("tashika_authority_connections_opened_total", "Connections to the authority.", {},
-               value(stats.connections_opened));
-  text.counter("tashika_authority_yen_total", "What the authority's answers cost.", {},
+  text.counter("tashika_authority_connections_opened_total", "Connections to the authority.",
+               labels({}), value(stats.connections_opened));
+  text.counter("tashika_authority_yen_total", "What the authority's answers cost.", labels({}),
                value(stats.yen));
   text.gauge("tashika_authority_connections", "Open connections, and those being opened.",
-             {{"state", "in_use"}}, value(stats.connections_in_use));
-  text.gauge("tashika_authority_connections", "", {{"state", "idle"}},
+             labels({{"state", "in_use"}}), value(stats.connections_in_use));
+  text.gauge("tashika_authority_connections", "", labels({{"state", "idle"}}),
              value(stats.connections_idle));
-  text.gauge("tashika_authority_waiting", "Questions that wait for a connection.", {},
+  text.gauge("tashika_authority_waiting", "Questions that wait for a connection.", labels({}),
              value(stats.waiting));
+  const CircuitBreaker::State state = link.breaker.state(now);
   text.gauge("tashika_authority_breaker_open",
-             "1: the authority is left alone, 0.5: it is tried, 0: all is well.", {},
-             link.breaker.state(now) == CircuitBreaker::State::closed ? 0.0
-             : link.breaker.state(now) == CircuitBreaker::State::open ? 1.0
-                                                                      : 0.5);
+             "1: the authority is left alone, 0.5: it is tried, 0: all is well.", labels({}),
+             state == CircuitBreaker::State::closed ? 0.0
+             : state == CircuitBreaker::State::open ? 1.0
+                                                    : 0.5);
+  text.gauge("tashika_authority_certificate_not_after_seconds",
+             "When our certificate towards the authority ends, in seconds since 1970.", labels({}),
+             static_cast<double>(link.certificate_end().time_since_epoch().count()));
 }
 
 }  // namespace server

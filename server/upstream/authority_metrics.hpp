@@ -6,8 +6,9 @@
 
 namespace server {
 
-// tashika_authority_*. Any thread. No label holds more than what this program names itself.
-void add_authority_metrics(const AuthorityLink& link, CircuitBreaker::Clock::time_point now,
-                           MetricsText& text);
+// tashika_authority_*, with what the link is for as a label. Any thread. No label holds more than
+// what this program names itself.
+void add_authority_metrics(const AuthorityLink& link, const std::string& purpose,
+                           CircuitBreaker::Clock::time_point now, MetricsText& text);
 
 }  // namespace server

@@ -130,6 +130,11 @@ enum class AuthorityTrouble : std::uint8_t {
   shutting_down,
 };
 [[nodiscard]] std::string_view to_string(AuthorityTrouble trouble);
+// The authority is there, and this one question is what it has trouble with: the next one may do
+// better, and this one again will hardly.
+[[nodiscard]] constexpr bool is_about_the_question(AuthorityTrouble trouble) {
+  return trouble == AuthorityTrouble::rejected || trouble == AuthorityTrouble::bad_answer;
+}
 
 // No answer. It is unknown whether the authority did what was asked: ask again later, with the same
 // request_id. what() has no personal data and may be logged.

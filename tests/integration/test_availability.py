@@ -7,6 +7,7 @@ from support import crl
 from support.crl import Entry
 from support.database import Cluster
 from support.fake_authority import FakeAuthority
+from support.metrics import Metrics
 from support.pki import DAY, HOUR, MINUTE, NOW
 from support.program import Server, free_port, toml_lines, wait_until
 from support.tls import make_world
@@ -32,20 +33,24 @@ def authority(tmp_path, pki):
 @pytest.fixture
 def watching(publisher, cluster, authority):
     """A bank's certificates, with an authority behind; revoke() publishes the next list."""
-    def make(**consent):
+    def make(timeout="2s", **consent):
         made = Watching(publisher(), cluster.database())
         with made.config.open("a") as config:
-            config.write("[authority]\n" + toml_lines(authority.table))
+            config.write("[authority]\n" + toml_lines({**authority.table, "timeout": timeout}))
             config.write("[consent]\n" + toml_lines({"first_check": "1s", **consent}))
         made.lists = 0
         return made
     return make
 
 
-def revoke(made, *serials):
+def put(made, *serials):
     made.lists += 1
     made.publisher.put(f"{made.issuer}.crl", crl.make(made.publisher.authority, [Entry(serial, 3, NOW - DAY) for serial in serials],
                                                       made.lists, NOW - HOUR + MINUTE * made.lists / 60))
+
+
+def revoke(made, *serials):
+    put(made, *serials)
     made.publisher.publish()
 
 
@@ -128,6 +133,47 @@ def test_an_authority_that_is_away_costs_nothing(watching, authority):
         authority.says.update({0x41: 0x7741, 0x42: 0x7742})
         wait_until(lambda: all(state(made, one[0]) == "available" for one in known.values()), 20, "the authority's return")
     assert all(made.types(one[0]) == [*REVOKED, "subject.update_available"] for one in known.values())
+
+
+def test_questions_do_not_hold_up_detection(watching, authority):
+    """An authority that takes its time, and a list that only the server can detect."""
+    made = watching(timeout="60s")
+    revoke(made)
+    known = made.register([0x51, 0x52])
+    authority.may_speak.clear()
+    with made.installation.serve() as server:
+        revoke(made, 0x51)
+        wait_until(lambda: authority.questions(0x51) > 0, what="a question")
+        made.break_database()
+        put(made, 0x51, 0x52)
+        assert made.installation.ingest().returncode == 1
+        made.mend_database()
+        wait_until(lambda: made.types(known[0x52][0]) == REVOKED, what="the server's detection")
+        assert state(made, known[0x51][0]) == "awaiting_certificate"
+        metrics = Metrics(server.ops("/metrics")[1])
+        assert metrics.value("tashika_authority_connections", link="checks", state="in_use") > 0
+    assert authority.questions(0x51) == 1  # the end did not wait for the answer, either
+
+
+def test_one_question_that_is_rejected_harms_no_other(watching, authority):
+    made = watching()
+    revoke(made)
+    malformed, nonsense, *others = made.register(range(0x60, 0x70)).values()
+    authority.says.update({serial: serial + 0x10000 for serial in range(0x62, 0x70)})
+    authority.says.update({0x60: 400, 0x61: "nonsense"})
+    with made.installation.serve() as server:
+        revoke(made, *range(0x60, 0x70))
+        wait_until(lambda: all(state(made, one[0]) == "available" for one in others), what="all others")
+        assert [authority.questions(serial) for serial in range(0x62, 0x70)] == [1] * 14
+        for subject, *_ in (malformed, nonsense):
+            wait_until(lambda: made.query("SELECT 1 FROM subject WHERE subject_id = %s AND checks >= 2", subject),
+                       what="it to be asked less often")
+            made.query("UPDATE subject SET lapsed_at = lapsed_at - interval '2 years', next_check_at = lapsed_at "
+                       "WHERE subject_id = %s", subject)
+            wait_until(lambda: state(made, subject) == "lapsed", what="the end of waiting")
+        metrics = Metrics(server.ops("/metrics")[1])
+        assert metrics.value("tashika_availability_checks_total", outcome="rejected") >= 4
+        assert metrics.value("tashika_availability_checks_total", outcome="authority_unavailable") == 0
 
 
 def test_two_servers_ask_once(watching, authority, tmp_path):

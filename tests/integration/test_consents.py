@@ -9,11 +9,12 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
 from jwcrypto import jwk, jws
 from support.consenting import NOTICE, SCOPES, Town
 from support.country import format_time
-from support.database import Cluster
-from support.program import wait_until
+from support.database import Cluster, connect
+from support.program import refuses, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -203,70 +204,6 @@ def test_check_19_equal_requests_at_once_have_one_effect(town):
     assert len(consents) == 1
 
 
-def test_the_authority_is_away_and_comes_back(town, client):
-    town.country.fail(path="/v1/consents", kind="status", value=503)
-    try:
-        answer = town.register(client, town.registration(town.a, 8))
-        assert answer.status == 202 and answer.json["status"] == "pending" and "token" not in answer.json
-        assert answer.json["valid_until"] is None
-    finally:
-        town.country.heal()
-    consent = answer.json["consent_id"]
-    town.rows("UPDATE consent SET relay_at = relay_at - interval '1 hour' WHERE consent_id = %s", consent)
-    wait_until(lambda: town.status_of(consent) == "active", 10, "the relay")
-    assert [one["type"] for one in town.events(consent)] == ["consent.activated"]
-    token = client.call("POST", f"/v1/consents/{consent}/tokens", {})
-    assert token.status == 201 and token.json["token"].count(".") == 2
-
-
-def test_the_consent_signed_last_stays(town, client):
-    """Though the authority hears of an earlier, wider one later; that one is withdrawn there as well."""
-    town.country.fail(path="/v1/consents", kind="status", value=503)
-    try:
-        earlier = town.register(client, town.registration(town.a, 9)).json
-        assert earlier["status"] == "pending"
-    finally:
-        town.country.heal()
-    time.sleep(1.1)  # times are whole seconds
-    answer = town.register(client, town.registration(town.a, 9, document={"scopes": ["attr:address"]}))
-    assert answer.status == 201 and answer.json["sub"] == earlier["sub"], answer.body
-    later = answer.json
-    town.rows("UPDATE consent SET relay_at = relay_at - interval '1 hour' WHERE consent_id = %s", earlier["consent_id"])
-    wait_until(lambda: town.status_of(earlier["consent_id"]) == "superseded", 10, "the relay")
-    assert town.status_of(later["consent_id"]) == "active"
-    assert client.get(f"/v1/consents/{earlier['consent_id']}").json["replaced_by"] == later["consent_id"]
-
-    def withdrawn():
-        return [sorted(one["items"]) for one in town.country.ask("GET", "consents")["consents"]
-                if one["person"] == 9 and "withdrawal" in one]
-
-    wait_until(lambda: ["address", "birthdate", "name"] in withdrawn(), 15, "the withdrawal at the authority")
-    assert ["address"] not in withdrawn()
-
-
-def test_a_withdrawal_that_is_faster_than_its_registration_is_not_lost(town):
-    town.country.fail(path="/v1/consents", kind="delay", value=1500, count=1)
-    answers = []
-
-    def send():
-        with town.a.client() as client:
-            answers.append(town.register(client, town.registration(town.a, 10)))
-
-    def is_there():
-        return any(one["person"] == 10 for one in town.country.ask("GET", "consents")["consents"])
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    wait_until(is_there, 5, "the authority to have it")
-    town.withdraw_at_authority(10)
-    thread.join()
-    town.country.heal()
-    consent = answers[0].json
-    assert answers[0].status == 201 and consent["status"] == "withdrawn" and "token" not in consent
-    types = [one["type"] for one in town.events(consent["consent_id"])]
-    assert types == ["consent.activated", "consent.withdrawn"]
-
-
 # --- reading, listing ---
 
 def test_check_6_what_is_anothers_is_as_what_is_not(town):
@@ -402,6 +339,75 @@ def test_a_token_that_ends_soon_is_announced(town):
     town.rows("UPDATE consent_token SET expires_at = now() + interval '1 day', reissue_told = false WHERE consent_id = %s",
               consent)
     wait_until(lambda: "token.reissue_needed" in [one["type"] for one in town.events(consent)], 15, "the notice")
+
+
+def test_a_notice_about_a_token_waits_for_its_subject(town):
+    """Else it could follow a withdrawal in the feed, with the version of before."""
+    made = town.consent(11)
+    consent = made["consent_id"]
+    busy = connect(town.platform.url)
+    busy.autocommit = False
+    busy.cursor().execute("SELECT 1 FROM subject WHERE subject_id = %s FOR UPDATE", (made["sub"],))
+    town.rows("UPDATE consent_token SET expires_at = now() + interval '1 day', reissue_told = false WHERE consent_id = %s",
+              consent)
+    wait_until(lambda: town.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%subject%%'"), 15,
+               "the job to wait")
+    assert [one["type"] for one in town.events(consent)] == ["consent.activated"]
+    busy.rollback()
+    busy.close()
+    wait_until(lambda: "token.reissue_needed" in [one["type"] for one in town.events(consent)], 15, "the notice")
+
+
+def test_what_an_operator_sees_of_the_jobs(town):
+    jobs = ("relay", "hear_withdrawals", "expire", "remind", "tidy", "watch", "availability")
+    wait_until(lambda: all(town.metrics().value("tashika_job_last_success_timestamp_seconds", job=job) > time.time() - 60
+                           for job in jobs), 15, "all jobs to have run")
+    ours = x509.load_pem_x509_certificate((town.country.directory / "operator.pem").read_bytes())
+    for link in ("api", "checks"):
+        assert town.metrics().value("tashika_authority_certificate_not_after_seconds", link=link) == \
+            ours.not_valid_after.replace(tzinfo=timezone.utc).timestamp()
+    before = town.metrics().value("tashika_job_failures_total", job="hear_withdrawals")
+    town.country.fail(path="/v1/withdrawals", kind="status", value=503)
+    try:
+        wait_until(lambda: town.metrics().value("tashika_job_failures_total", job="hear_withdrawals") > before, 10, "a failure")
+    finally:
+        town.country.heal()
+
+
+def test_how_far_the_banks_are_with_their_feeds(town, client):
+    def status(name):
+        return next(one for one in json.loads(town.platform.tashika("feed", "status", "--json")) if one["name"] == name)
+
+    for person in (1, 2, 7):
+        town.events(town.consent(person)["consent_id"])
+    page = client.get("/v1/changes?limit=2").json
+    assert status("bank-a")["acknowledged_pos"] is None
+    silent = wait_until(lambda: town.metrics().value("tashika_feed_institutions_silent"), 15, "a measurement")
+    assert client.call("PUT", "/v1/changes/acknowledgement", {"cursor": page["next_cursor"]}).status < 300
+    said = status("bank-a")
+    third = town.rows("SELECT extract(epoch FROM published_at)::int FROM change_feed WHERE institution_id = %s AND pos = %s",
+                      town.a.id, page["last_pos"] + 1)[0][0]
+    assert said["acknowledged_pos"] == page["last_pos"] and said["last_pos"] > said["acknowledged_pos"]
+    assert datetime.fromisoformat(said["oldest_unacknowledged"].replace("Z", "+00:00")).timestamp() == third
+    table = town.platform.tashika("feed", "status").splitlines()
+    assert any(line.split()[:3] == ["bank-a", str(said["last_pos"]), str(page["last_pos"])] for line in table)
+    wait_until(lambda: town.metrics().value("tashika_feed_institutions_silent") == silent - 1, 15, "the next measurement")
+    metrics = town.metrics()
+    assert metrics.value("tashika_feed_institutions_behind") == 1
+    assert metrics.value("tashika_feed_unacknowledged_items") >= said["last_pos"] - page["last_pos"]
+
+
+def test_the_end_waits_for_what_a_job_has_in_the_database(town):
+    busy = connect(town.platform.url)
+    busy.autocommit = False
+    busy.cursor().execute("LOCK TABLE platform_state")
+    wait_until(lambda: town.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 10, "a job to wait")
+    town.server.terminate()
+    wait_until(lambda: refuses(town.platform.api_port), 10, "the listener to close")
+    busy.rollback()
+    busy.close()
+    assert town.server.stop() == 0
+    town.restart()
 
 
 def test_the_audit_holds(town):

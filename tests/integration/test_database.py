@@ -1,10 +1,12 @@
 """The database: migrations, who sees what, the audit chain, institutions on the command line, the key-encryption key."""
 import concurrent.futures
 import json
+import socket
+import subprocess
 
 import pytest
 from support.database import Cluster, connect, rows
-from support.program import said, tashika, toml_lines
+from support.program import PROGRAM, said, seconds, tashika, toml_lines, wait_until
 from support.tls import SERVER
 
 ROW_TABLES = "SELECT table_name FROM information_schema.columns WHERE table_schema = 'tashika' AND column_name = 'institution_id'"
@@ -281,3 +283,31 @@ def test_no_key_lies_in_the_database_in_the_clear(two_banks):
     assert len(AESGCM(key).decrypt(sealed[:12], sealed[12:], f"data_key.{institution}.1".encode())) == 32
     with pytest.raises(Exception):
         AESGCM(key).decrypt(sealed[:12], sealed[12:], f"data_key.{SOMEBODY}.1".encode())
+
+
+# --- a host that vanishes ---
+
+def keepalive(port):
+    """In how many hundredths of a second the kernel will probe the connection from `port`; nothing: it does something else."""
+    for line in open("/proc/net/tcp").read().splitlines()[1:]:
+        local, remote, _, _, timer = line.split()[1:6]
+        if local == f"0100007F:{port:04X}" and timer.startswith("02:"):
+            return int(timer[3:], 16)
+    return None
+
+
+@pytest.mark.parametrize("extra, most", [("", 1_000), ("?keepalives_idle=300", 30_000)])
+def test_a_host_that_vanished_is_noticed(empty, extra, most):
+    """Ten seconds after it fell silent it is asked whether it is there, unless the URL says otherwise: the system's own
+    two hours would be too long."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"postgresql://127.0.0.1:{listener.getsockname()[1]}/tashika{extra}"
+        empty.config.write_text(empty.config.read_text().replace(json.dumps(empty.url), json.dumps(url)))
+        asking = subprocess.Popen([PROGRAM, "audit", "verify", "--config", empty.config], stderr=subprocess.PIPE)
+        listener.settimeout(seconds(10))
+        silent, (_, port) = listener.accept()
+        with silent:
+            left = wait_until(lambda: keepalive(port), what="the kernel to set its timer")
+            assert most / 2 < left <= most
+            _, error = asking.communicate(timeout=seconds(20))  # connect_timeout
+            assert asking.returncode == 1 and b"can't be reached" in error

@@ -1,12 +1,11 @@
 """How the server ends, and how it lives through a shortage of file descriptors."""
 import os
 import resource
-import socket
 import time
 
 import pytest
 from support.messages import Answer, cert_id, request
-from support.program import duration, seconds, wait_until
+from support.program import duration, refuses, seconds, wait_until
 from support.wire import Connection, post_bytes
 
 
@@ -15,14 +14,6 @@ def serving(small):
     made = small(entries=[], ocsp={"request_timeout": duration(3)})
     with made.serve() as server:
         yield server
-
-
-def refuses(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=seconds(2)).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def test_a_request_in_flight_is_answered_before_the_end(serving, pki):

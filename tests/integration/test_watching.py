@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import crl
 from support.crl import Entry
-from support.database import Cluster
+from support.database import Cluster, connect
 from support.lists import complete, delta
 from support.pki import DAY, HOUR, MINUTE, NOW
-from support.program import KILLS, said, seconds, wait_until
+from support.program import KILLS, refuses, said, seconds, wait_until
 from support.watching import Watching
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
@@ -157,25 +157,17 @@ def test_parts_and_deltas(watching, pki):
 
 # --- trouble --------------------------------------------------------------------------------------------------------
 
-def break_database(made):
-    made.config.write_text(made.config.read_text().replace("user=tashika", "user=nobody"))
-
-
-def mend_database(made):
-    made.config.write_text(made.config.read_text().replace("user=nobody", "user=tashika"))
-
-
 def test_without_the_database_the_publish_stands(watching):
     made = watching()
     lists = Lists(made)
     lists.publish([])
     known = made.register([1, 2])
-    break_database(made)
+    made.break_database()
     lists.put(entries_of([1]))
     result = made.installation.ingest()
     assert result.returncode == 1
     assert "published generation" in result.stdout and "changes not detected yet" in result.stderr
-    mend_database(made)
+    made.mend_database()
     assert made.events() == []
     assert made.installation.ingest().returncode == 0
     assert made.types(known[1][0]) == REVOKED
@@ -186,13 +178,13 @@ def test_when_generations_were_pruned_all_are_looked_up(watching):
     lists = Lists(made)
     lists.publish(entries_of([3], 6))
     known = made.register([1, 2, 3])
-    break_database(made)
+    made.break_database()
     for revoked in ([1], [1, 5], [1, 5, 6]):
         lists.put(entries_of(revoked))
         assert made.installation.ingest().returncode == 1
     for path in made.publisher.generations()[:-1]:
         path.unlink()
-    mend_database(made)
+    made.mend_database()
     result = made.installation.ingest()
     assert '"full_check":true' in said(result)
     assert made.types(known[1][0]) == REVOKED
@@ -209,9 +201,7 @@ def test_when_numbers_begin_again_nothing_is_missed(watching):
         lists.publish(entries_of([0x99]))
         lists.publish([])
     known = made.register([1, 2])
-    for path in (made.installation.index / made.issuer).iterdir():
-        if path.is_file():
-            path.unlink()
+    clear_index(made)
     lists.publish(entries_of([1]))
     assert made.position() == (1, 1)
     assert made.types(known[1][0]) == REVOKED
@@ -220,15 +210,41 @@ def test_when_numbers_begin_again_nothing_is_missed(watching):
     assert made.types(known[1][0]) == REVOKED
 
 
+def clear_index(made):
+    for path in (made.installation.index / made.issuer).iterdir():
+        if path.is_file():
+            path.unlink()
+
+
+def test_when_numbers_begin_again_only_what_changes_is_written(watching):
+    """Millions of rows could not be in one statement: somebody else's lock on a row must not be noticed."""
+    made = watching()
+    lists = Lists(made)
+    for _ in range(3):
+        lists.publish([])
+    known = made.register([1, 2])
+    clear_index(made)
+    busy = connect(made.url)
+    busy.autocommit = False
+    busy.cursor().execute("SELECT 1 FROM certificate WHERE certificate_id = %s FOR UPDATE", (known[2][1],))
+    lists.publish(entries_of([1]))
+    assert made.position() == (1, 1) and made.types(known[1][0]) == REVOKED
+    busy.rollback()
+    busy.close()
+    later = made.register([3])[3]  # checked against the new numbers
+    lists.publish(entries_of([1, 2, 3]))
+    assert made.types(known[2][0]) == made.types(later[0]) == made.types(known[1][0]) == REVOKED
+
+
 def test_two_at_once(watching):
     made = watching()
     lists = Lists(made)
     lists.publish([])
     known = made.register(range(1, 301))
-    break_database(made)
+    made.break_database()
     lists.put(entries_of(range(1, 301, 2)))
     assert made.installation.ingest().returncode == 1
-    mend_database(made)
+    made.mend_database()
     running = [made.installation.start_ingest(output=subprocess.PIPE) for _ in range(4)]
     for one in running:
         out, error = one.communicate(timeout=seconds(60))
@@ -354,7 +370,7 @@ def test_the_server_makes_up_for_what_ingest_could_not(watching):
         assert made.events(ended[0])[0][1]["reason"] == "expired"
         assert made.status(ended[1]) == "expired"
         url = made.config.read_text()
-        break_database(made)
+        made.break_database()
         lists.put(entries_of([1]))
         assert made.installation.ingest().returncode == 1
         made.config.write_text(url)
@@ -365,6 +381,31 @@ def test_the_server_makes_up_for_what_ingest_could_not(watching):
         wait_until(lambda: 'tashika_detection_lag_generations{issuer="p256"} 0' in server.ops("/metrics")[1])
         wait_until(lambda: "tashika_subjects_awaiting 2" in server.ops("/metrics")[1])
     assert made.types(known[2][0]) == []
+
+
+def test_the_end_does_not_wait_for_detection(watching):
+    """SIGTERM while the server detects: the listener closes at once, and whoever comes next goes on."""
+    made = watching()
+    lists = Lists(made)
+    lists.publish([])
+    known = made.register([1, 2])
+    busy = connect(made.url)
+    busy.autocommit = False
+    busy.cursor().execute("SELECT 1 FROM subject WHERE subject_id = %s FOR UPDATE", (known[1][0],))
+    with made.installation.serve() as server:
+        made.break_database()
+        lists.put(entries_of([1]))
+        assert made.installation.ingest().returncode == 1
+        made.mend_database()
+        wait_until(lambda: made.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), what="detection to wait")
+        server.terminate()
+        wait_until(lambda: refuses(server.ocsp_port), what="the listener to close")
+        assert server.process.poll() is None
+        busy.rollback()
+        busy.close()
+    assert made.position() == (1, 2)  # the batch was the end
+    assert made.installation.ingest().returncode == 0
+    assert made.position() == (2, 2) and made.types(known[1][0]) == REVOKED and made.types(known[2][0]) == []
 
 
 def test_lists_that_run_out_are_told_once(watching):

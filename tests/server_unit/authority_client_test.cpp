@@ -254,10 +254,11 @@ TEST_CASE("client: the breaker opens, lets one try, and closes", "[client]") {
   CHECK(refused.trouble() == "circuit_open");
   CHECK(place.requests().size() == 2);
   MetricsText text;
-  add_authority_metrics(*asker.link, CircuitBreaker::Clock::now(), text);
-  CHECK_THAT(text.text(), Catch::Contains("tashika_authority_breaker_open 1\n") &&
-                              Catch::Contains("failures_total{reason=\"bad_status\"} 2\n") &&
-                              Catch::Contains("{kind=\"ask\",outcome=\"unavailable\"} 2\n"));
+  add_authority_metrics(*asker.link, "api", CircuitBreaker::Clock::now(), text);
+  CHECK_THAT(text.text(),
+             Catch::Contains("tashika_authority_breaker_open{link=\"api\"} 1\n") &&
+                 Catch::Contains("failures_total{reason=\"bad_status\",link=\"api\"} 2\n") &&
+                 Catch::Contains("{kind=\"ask\",outcome=\"unavailable\",link=\"api\"} 2\n"));
   asker.run_for(milliseconds(1));
   while (asker.link->breaker.state(CircuitBreaker::Clock::now()) == CircuitBreaker::State::open) {
     std::this_thread::sleep_for(milliseconds(10));

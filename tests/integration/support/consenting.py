@@ -80,6 +80,9 @@ class Town:
         for client in self.clients.values():
             client.connection.close()
 
+    def metrics(self):
+        return Metrics(self.server.ops("/metrics")[1])
+
     def rows(self, statement, *arguments):
         return rows(self.database, statement, *arguments)
 

@@ -8,10 +8,13 @@ REFUSALS = {"consent_withdrawn": 403, "consent_expired": 403, "consent_missing":
 
 
 class FakeAuthority:
-    """`says` has by serial (an int) what is said of it: a state, the serial of the successor, or an HTTP status."""
+    """`says` has by serial (an int) what is said of it: a state, the serial of the successor, or an HTTP status. Nothing
+    is said while `may_speak` is not set."""
 
     def __init__(self, world, issuer):
         self.says, self.asked, self.lock = {}, [], threading.Lock()
+        self.may_speak = threading.Event()
+        self.may_speak.set()
         self.key_hash = issuer.key_hash("sha256").hex()
         authority = self
 
@@ -51,11 +54,12 @@ class FakeAuthority:
         with self.lock:
             self.asked.append((serial, question["consent"]))
             said = self.says.get(serial, "awaiting_certificate")
+        self.may_speak.wait()
         if said in REFUSALS:
             return REFUSALS[said], {"state": said}
         if isinstance(said, str):
             return 200, {"state": said, "billable_yen": 0}
-        if said in (500, 503):
+        if said in (400, 500, 503):
             return said, {}
         text = f"{said:x}"
         return 200, {"state": "newer_certificate", "billable_yen": 0, "certificate_issued_at": "2026-01-01T00:00:00Z",
@@ -66,6 +70,7 @@ class FakeAuthority:
             return sum(1 for asked, _ in self.asked if asked == serial)
 
     def stop(self):
+        self.may_speak.set()
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()

@@ -62,6 +62,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def refuses(port):
+    """Does nobody listen there?"""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=seconds(2)).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
 @dataclass
 class Issuer:
     """One [[issuers]] table; `responder` as from Holder.as_responder()."""

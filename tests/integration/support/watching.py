@@ -44,6 +44,13 @@ class Watching:
         assert driver.returncode == 0, error
         return dict(zip(serials, (tuple(line.split()) for line in out.splitlines()), strict=True))
 
+    def break_database(self):
+        """For what starts from now on: an ingest publishes, and can't detect."""
+        self.config.write_text(self.config.read_text().replace("user=tashika", "user=nobody"))
+
+    def mend_database(self):
+        self.config.write_text(self.config.read_text().replace("user=nobody", "user=tashika"))
+
     def query(self, statement, *arguments):
         return rows(self.database, statement, *arguments)
 
