@@ -1,6 +1,7 @@
 -- Subjects, their certificates, consents, tokens, disclosures, and the answers kept for retries.
 
--- One person as one institution knows them. `version` counts what happened to them, for their consents' order in the feed.
+-- One person as one institution knows them; or, who consented with a newer certificate before we learnt what it follows,
+-- several, who then watch the same certificate. `version` counts what happened to them, for their consents' order in the feed.
 CREATE TABLE subject (
   institution_id       text NOT NULL REFERENCES institution,
   subject_id           text NOT NULL CHECK (subject_id ~ '^sub_[a-z2-7]{26}$'),
@@ -16,16 +17,17 @@ CREATE TABLE subject (
   PRIMARY KEY (institution_id, subject_id)
 );
 CREATE INDEX subject_to_check ON subject (next_check_at) WHERE next_check_at IS NOT NULL;
+CREATE INDEX subject_watching ON subject (institution_id, watched_certificate);
 
 -- A certificate that somebody registered. The serial is sealed; serial_mac joins it with the lists.
 CREATE TABLE certificate (
   institution_id     text NOT NULL,
   certificate_id     text NOT NULL CHECK (certificate_id ~ '^crt_[a-z2-7]{26}$'),
-  subject_id         text NOT NULL,
+  subject_id         text NOT NULL,  -- whose it was first; whoever else watches it has it as watched_certificate
   issuer_key_hash    bytea NOT NULL CHECK (octet_length(issuer_key_hash) = 32),
   serial_mac         bytea NOT NULL CHECK (octet_length(serial_mac) = 16),
   serial_sealed      bytea NOT NULL,
-  not_after          timestamptz,  -- NULL: not learnt yet
+  not_after          timestamptz,  -- or the latest it can be, until the certificate is seen; NULL: not known at all
   status             text NOT NULL CHECK (status IN ('good', 'held', 'revoked', 'expired')),
   reason             smallint,     -- CRLReason; NULL: the list gives none
   revoked_at         timestamptz,

@@ -100,6 +100,7 @@ IssuerConfig read_issuer(Section section) {
                  {{"try_later", Stale::try_later}, {"unauthorized", Stale::unauthorized}});
   out.crl_id = section.flag("crl_id");
   if (section.get("archive_cutoff") != nullptr) read_archive_cutoff(section, out);
+  section.integer("certificate_years_max", out.certificate_years_max, 1, 50);
   out.consent_policies = section.texts("consent_policies");
   if (const toml::table* table = section.table("responder")) {
     out.responder = read_responder(section.child(*table, "[issuers.responder]"));

@@ -62,6 +62,9 @@ struct IssuerConfig {
   std::vector<std::string> delta_crl;
   std::string delta_crl_manifest;
   std::uint32_t partitions = 0;  // how many complete lists there must be; 0: as many as are named
+  // No certificate lasts longer. One of which only is known when it was issued is taken to end
+  // then.
+  std::uint32_t certificate_years_max = 5;
   // The share by which a list may grow or shrink unasked. Not given: it may grow at will, since a
   // flood of revocations must be served at once, and shrink by half.
   std::optional<double> change_limit;

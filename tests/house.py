@@ -96,8 +96,21 @@ def faults_of(path):
         yield "mentions libpki/; one bug must not sit on both sides of a test"
 
 
+def statement_faults():
+    """A name is prepared once a connection: two statements of one name would be one, whichever came first."""
+    known = {}
+    for path in sources():
+        text = path.read_text() if path.suffix == ".cpp" else ""
+        for definition in re.findall(r"constexpr [^;=]*\bStatement\b[^;]*?\{[^;]*", text):
+            for name in re.findall(r'\{\s*"(\w+)",', definition):
+                where = known.setdefault(name, path)
+                if where != path or text.count(f'"{name}"') > 1:
+                    yield f"{path.relative_to(ROOT)}: the statement {name} is in {where.relative_to(ROOT)}, too"
+
+
 def main():
     faults = [f"{path.relative_to(ROOT)}: {fault}" for path in sources() for fault in faults_of(path)]
+    faults += statement_faults()
     code = [str(path) for path in sources() if path.suffix in {".cpp", ".hpp"}]
     formatted = subprocess.run(["clang-format-14", "--dry-run", "-Werror", *code], capture_output=True, text=True)
     faults += [line for line in formatted.stderr.splitlines() if "error:" in line]

@@ -92,8 +92,9 @@ class AttributeService {
   enum class Follow : std::uint8_t { yes, no };  // the newer certificate
   [[nodiscard]] Ended end(Session& session, const AttributeQuery& query, const Begun& begun,
                           const Heard& heard, Follow follow, pki::Time now) const;
-  void follow_certificate(Session& session, const ProvidedInformation& provided,
-                          LockedConsent& locked, const Disclosure& disclosure, pki::Time now) const;
+  std::vector<AuditEntry> follow_certificate(Session& session, const ProvidedInformation& provided,
+                                             LockedConsent& locked, const Disclosure& disclosure,
+                                             pki::Time now) const;
 
   const PlatformParts& parts_;
   TokenService& tokens_;

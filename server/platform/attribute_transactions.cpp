@@ -251,7 +251,8 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
     // The same key was sent again meanwhile, and that one was faster.
     return {{}, Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1})};
   }
-  if (follows) follow_certificate(session, *provided, *locked, disclosure, now);
+  std::vector<AuditEntry> followed;
+  if (follows) followed = follow_certificate(session, *provided, *locked, disclosure, now);
   Answer answer{200, base_of(disclosure)};
   if (provided) {
     answer.body.update(heard.members);
@@ -264,13 +265,17 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   keep_answer(session, parts_.keys, query.idempotent, answer);
   add_usage(session, {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen});
   append_audit(session, now, audit_of(disclosure, query.asker.actor(), "disclosure.completed"));
+  for (const AuditEntry& entry : followed) append_audit(session, now, entry);
   return {std::move(answer), std::nullopt};
 }
 
 // The institution has the items of the newer certificate now; that one is watched from here on.
-void AttributeService::follow_certificate(Session& session, const ProvidedInformation& provided,
-                                          LockedConsent& locked, const Disclosure& disclosure,
-                                          pki::Time now) const {
+// Returns what is to be audited.
+std::vector<AuditEntry> AttributeService::follow_certificate(Session& session,
+                                                             const ProvidedInformation& provided,
+                                                             LockedConsent& locked,
+                                                             const Disclosure& disclosure,
+                                                             pki::Time now) const {
   const CertificateName& newer = provided.newer.certificate;
   const auto issuers = parts_.snapshot();
   std::optional<std::size_t> issuer;
@@ -283,25 +288,28 @@ void AttributeService::follow_certificate(Session& session, const ProvidedInform
   if (!issuer) {
     log(Level::error, "newer_certificate_of_unknown_issuer",
         {{"disclosure", disclosure.disclosure_id}});
-    return;
+    return {};
   }
   const CheckedStatus checked =
       check_for_watch(session, watched, issuers->issuers.at(*issuer), newer.serial.reveal());
   Subject& subject = locked.subject;
   Consent& consent = locked.consent;
-  const auto known = find_certificate(session, parts_.keys, consent.institution_id,
-                                      newer.issuer_key_hash, newer.serial.reveal());
+  const auto known =
+      find_certificate(session, parts_.keys, consent.institution_id, newer.issuer_key_hash,
+                       newer.serial.reveal(), HoldCertificate::yes);
   std::string certificate_id;
-  bool is_good = checked.status.status == CertificateStatus::good;
+  CertificateStatus status = checked.status.status;
   if (known) {
     certificate_id = known->certificate_id;
-    is_good = known->status == CertificateStatus::good;
+    status = known->status;
   } else {
     NewCertificate certificate;
     certificate.institution_id = consent.institution_id;
     certificate.subject_id = subject.subject_id;
     certificate.issuer = newer.issuer_key_hash;
     certificate.serial = newer.serial.reveal();
+    certificate.not_after =
+        latest_end(parts_.issuers.issuers[*issuer].config, provided.newer.issued_at);
     certificate.status = checked.status;
     certificate.checked_generation = checked.generation;
     certificate_id =
@@ -309,6 +317,8 @@ void AttributeService::follow_certificate(Session& session, const ProvidedInform
     if (certificate_id.empty()) throw Conflict("a certificate was added twice at once", "40001");
   }
 
+  const bool is_news =
+      consent.known_certificate != certificate_id && consent.newer_certificate != certificate_id;
   if (consent.newer_certificate != certificate_id) consent.newer_items.clear();
   consent.newer_certificate = certificate_id;
   for (const std::string& attribute : disclosure.attributes) {
@@ -321,7 +331,7 @@ void AttributeService::follow_certificate(Session& session, const ProvidedInform
   }
   set_given(session, consent);
 
-  const auto tell = [&](EventType type, const char* state) {
+  const auto tell = [&](EventType type, const char* state, const std::vector<std::string>& whom) {
     subject.state = state;
     subject.state_at = now;
     update_subject(session, subject, SubjectVersion::raise);
@@ -330,21 +340,31 @@ void AttributeService::follow_certificate(Session& session, const ProvidedInform
     event.subject_id = subject.subject_id;
     event.occurred_at = now;
     event.members = {{"subject_version", subject.version}, {"state", state}};
-    for (const std::string& consent_id :
-         active_consents_of(session, consent.institution_id, subject.subject_id)) {
+    for (const std::string& consent_id : whom) {
       event.consent_id = consent_id;
       put_event(session, event);
     }
   };
-  const bool is_news = subject.known_certificate != certificate_id || subject.state != "delivered";
+  const bool is_awaiting = subject.state == "awaiting_certificate" &&
+                           subject.watched_certificate == certificate_id && !is_news;
   subject.known_certificate = certificate_id;
   subject.watched_certificate = certificate_id;
   subject.next_check_at.reset();
-  if (is_news) tell(EventType::subject_update_delivered, "delivered");
-  if (!is_good) {  // it has lapsed already
-    subject.next_check_at = now;
-    tell(EventType::subject_update_pending, "awaiting_certificate");
+  // The other consents of the person got nothing: for them it is still there to be fetched.
+  if (is_news) {
+    tell(EventType::subject_update_delivered, "delivered", {consent.consent_id});
   }
+  const bool has_lapsed =
+      status == CertificateStatus::revoked || status == CertificateStatus::expired;
+  if (has_lapsed && !is_awaiting) {
+    subject.next_check_at = now;
+    tell(EventType::subject_update_pending, "awaiting_certificate",
+         active_consents_of(session, consent.institution_id, subject.subject_id));
+  }
+  // Known already: perhaps as that of a subject which turns out to be the same person.
+  if (!known) return {};
+  return supersede_replaced(session, consent.institution_id, certificate_id, subject.subject_id,
+                            now);
 }
 
 }  // namespace server

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "server/log.hpp"
+#include "server/platform/consent_changes.hpp"
 #include "server/store/sealing.hpp"
 
 namespace server {
@@ -190,17 +191,19 @@ void AvailabilityChecks::record_newer(Session& session, KeyRing& keys, const Iss
     wait_longer(session, check, now + check_pause(config_, 0, dice()), Counted::no);
     return;
   }
-  auto id =
-      add_watched_certificate(session, keys,
-                              {check.institution_id, check.subject_id, issuer.watched->key_hash,
-                               serial, std::nullopt, checked->status, checked->generation},
-                              now);
+  auto id = add_watched_certificate(
+      session, keys,
+      {check.institution_id, check.subject_id, issuer.watched->key_hash, serial,
+       latest_end(*issuer.config, newer.issued_at), checked->status, checked->generation},
+      now);
   CertificateStatus status = checked->status.status;
-  if (!id) {  // the institution registered it before we heard of it
-    const auto known =
-        find_certificate(session, keys, check.institution_id, issuer.watched->key_hash, serial);
+  std::vector<AuditEntry> audit;
+  if (!id) {  // the person showed it to the institution before we heard of it, as somebody new
+    const auto known = find_certificate(session, keys, check.institution_id,
+                                        issuer.watched->key_hash, serial, HoldCertificate::yes);
     id = known.value().certificate_id;
     status = known->status;
+    audit = supersede_replaced(session, check.institution_id, *id, check.subject_id, now);
   }
   if (*id == check.certificate_id) {
     record_none(session, check, now, counts);
@@ -210,6 +213,7 @@ void AvailabilityChecks::record_newer(Session& session, KeyRing& keys, const Iss
     make_available(session, check, *version, *id, now);
     ++counts.available;
   }
+  for (const AuditEntry& entry : audit) append_audit(session, now, entry, check.institution_id);
 }
 
 void AvailabilityChecks::record_none(Session& session, const DueCheck& check, pki::Time now,

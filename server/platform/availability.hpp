@@ -33,6 +33,7 @@ class AvailabilityChecks {
   struct Issuer {
     const WatchedIssuer* watched = nullptr;
     const IssuerSnapshot* known = nullptr;
+    const IssuerConfig* config = nullptr;
   };
   struct Counts {
     std::uint64_t asked = 0;

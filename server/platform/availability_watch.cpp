@@ -85,7 +85,7 @@ void AvailabilityWatch::ask_due(Connection& connection, KeyRing& keys,
     const auto snapshot = keeper_.current();
     std::vector<AvailabilityChecks::Issuer> issuers;
     for (std::size_t i = 0; i < issuers_.size(); ++i) {
-      issuers.push_back({&issuers_[i], &snapshot->issuers[i]});
+      issuers.push_back({&issuers_[i], &snapshot->issuers[i], &config_.issuers[i]});
     }
     const auto counts = authority_->checks.run(connection, keys, issuers, clock_);
     const std::lock_guard lock(mutex_);

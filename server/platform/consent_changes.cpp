@@ -86,6 +86,24 @@ AuditEntry audit_of(const Consent& consent, const std::string& actor, const std:
   return {actor, verb, consent.consent_id, detail.dump()};
 }
 
+std::vector<AuditEntry> supersede_replaced(Session& session, const std::string& institution_id,
+                                           const std::string& certificate_id,
+                                           const std::string& subject_id, pki::Time now) {
+  std::vector<AuditEntry> audit;
+  for (const ReplacedConsent& one :
+       replaced_consents(session, institution_id, certificate_id, subject_id)) {
+    auto locked = lock_consent(session, institution_id, one.consent_id);
+    if (!locked) continue;
+    Consent& consent = locked->consent;
+    consent.replaced_by = one.replaced_by;
+    const ConsentEnding ending{
+        ConsentStatus::superseded, {"platform", "replaced", now}, ConsentEnding::Relay::no};
+    if (!end_locked_consent(session, consent, ending, now)) continue;
+    audit.push_back(audit_of(consent, "platform", "consent.superseded"));
+  }
+  return audit;
+}
+
 bool end_consent_by_name(Session& session, const ConsentName& name, const ConsentEnding& ending,
                          const std::string& actor, pki::Time now) {
   auto locked = lock_consent(session, name.institution_id, name.consent_id);

@@ -46,6 +46,16 @@ bool end_locked_consent(Session& session, Consent& consent, const ConsentEnding&
 bool end_consent_by_name(Session& session, const ConsentName& name, const ConsentEnding& ending,
                          const std::string& actor, pki::Time now);
 
+// Several subjects turned out to be one person, since they watch the same certificate, or are about
+// to (`subject_id`): of their consents for one service the latest stays. Comes before the audit
+// rows; those that it returns are the caller's to append. Locks subjects out of order: where that
+// ends in a Conflict, all is done again.
+[[nodiscard]] std::vector<AuditEntry> supersede_replaced(Session& session,
+                                                         const std::string& institution_id,
+                                                         const std::string& certificate_id,
+                                                         const std::string& subject_id,
+                                                         pki::Time now);
+
 // Puts the event about one consent; consent_version and status_reason are added.
 void put_consent_event(Session& session, const Consent& consent, EventType type, pki::Time now);
 

@@ -85,6 +85,7 @@ boost::asio::awaitable<ConsentService::Registered> ConsentService::keep_pending(
 // they are new. Returns the ids of subject and certificate; the subject's row is locked.
 std::pair<std::string, std::string> ConsentService::subject_of(Session& session,
                                                                const CheckedEvidence& evidence,
+                                                               const std::string& service,
                                                                pki::Time now) const {
   const std::string& institution_id = session.institution_id();
   const auto snapshot = parts_.snapshot();
@@ -110,8 +111,13 @@ std::pair<std::string, std::string> ConsentService::subject_of(Session& session,
     add_subject(session, {institution_id, certificate.subject_id, *id}, now);
     return {certificate.subject_id, *id};
   }
-  auto subject = lock_subject(session, institution_id, known->subject_id);
+  const std::string subject_id =
+      subject_of_service(session, institution_id, known->certificate_id, service)
+          .value_or(known->subject_id);
+  auto subject = lock_subject(session, institution_id, subject_id);
   if (!subject) throw std::runtime_error("a certificate has no subject");
+  set_certificate_end(session, institution_id, known->certificate_id, evidence.not_after,
+                      checked.generation);
   // Who shows a good certificate after another one lapsed has shown the items in it, too.
   if (subject->state != "unchanged" && subject->state != "delivered") {
     subject->state = "unchanged";
@@ -121,7 +127,7 @@ std::pair<std::string, std::string> ConsentService::subject_of(Session& session,
     subject->next_check_at.reset();
     update_subject(session, *subject, SubjectVersion::keep);
   }
-  return {known->subject_id, known->certificate_id};
+  return {subject_id, known->certificate_id};
 }
 
 ConsentService::Registered ConsentService::insert_pending(Session& session, const Asker& asker,
@@ -141,7 +147,8 @@ ConsentService::Registered ConsentService::insert_pending(Session& session, cons
   if (!is_service_active(session, asker.institution_id, request.agreement.service)) {
     throw Problem(ProblemKind::service_unknown);
   }
-  std::tie(consent.subject_id, consent.signed_with) = subject_of(session, evidence, now);
+  std::tie(consent.subject_id, consent.signed_with) =
+      subject_of(session, evidence, request.agreement.service, now);
   consent.service_id = request.agreement.service;
   for (const AttributeName& one : kAttributes) {
     for (const std::string& scope : request.agreement.scopes) {

@@ -99,6 +99,7 @@ class ConsentService {
                                           const IdempotentRequest& idempotent, pki::Time now) const;
   [[nodiscard]] std::pair<std::string, std::string> subject_of(Session& session,
                                                                const CheckedEvidence& evidence,
+                                                               const std::string& service,
                                                                pki::Time now) const;
   [[nodiscard]] nlohmann::ordered_json issue_one(Session& session, const std::string& consent_id,
                                                  const TokenRequest& request, const Asker& asker,

@@ -17,6 +17,12 @@ WatchedIssuer watched_issuer(const std::string& name, const pki::Certificate& ce
   return out;
 }
 
+pki::Time latest_end(const IssuerConfig& issuer, pki::Time issued_at) {
+  // The mean year is 365.2425 days: with a day more, no years of the calendar are longer.
+  return issued_at + std::chrono::floor<std::chrono::seconds>(
+                         std::chrono::years{issuer.certificate_years_max} + std::chrono::days{1});
+}
+
 ListedStatus listed_status(const pki::Generation& lists, const Provenance& provenance,
                            const pki::SerialKey& key) {
   const pki::Finding finding = lists.find(key);
@@ -59,7 +65,11 @@ Consequence consequence(const WatchedCertificate& certificate, const ListedStatu
   }
   if (certificate.status == CertificateStatus::revoked) return {std::nullopt, !has_ended};
   // Entries leave the list when the certificate ends, too.
-  if (listed.status == CertificateStatus::good && has_ended) return {};
+  if (listed.status == CertificateStatus::good && has_ended) {
+    return {CertificateChange{certificate, CertificateStatus::expired, certificate.revocation,
+                              listed.as_of, listed.crl_number},
+            false};
+  }
   return {change, false};
 }
 

@@ -6,6 +6,7 @@
 
 #include "libpki/generation.hpp"
 #include "libpki/x509.hpp"
+#include "server/config.hpp"
 #include "server/provenance.hpp"
 #include "server/snapshot.hpp"
 #include "server/store/certificate_changes.hpp"
@@ -20,6 +21,10 @@ struct WatchedIssuer {
 };
 [[nodiscard]] WatchedIssuer watched_issuer(const std::string& name,
                                            const pki::Certificate& certificate);
+
+// When a certificate ends at the latest of which only is known when it was issued: the authority
+// names a newer certificate, but does not say when it ends.
+[[nodiscard]] pki::Time latest_end(const IssuerConfig& issuer, pki::Time issued_at);
 
 // A hold is a hold, whatever else is listed is revoked, and what is on no list is good. Says
 // nothing of whether the lists are still in force.
@@ -37,7 +42,8 @@ struct CheckedStatus {
 [[nodiscard]] CheckedStatus check_for_watch(Session& session, const WatchedIssuer& issuer,
                                             const IssuerSnapshot& known, pki::Bytes serial);
 
-// What becomes of a watched certificate of which the lists say that.
+// What becomes of a watched certificate of which the lists say that. One that is on no list any
+// more was released if it still lasts; a held one that has ended is expired.
 struct Consequence {
   std::optional<CertificateChange> change;
   // The lists no longer revoke a certificate that has not expired. A revocation is for ever, so it

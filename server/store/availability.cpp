@@ -45,7 +45,7 @@ constexpr Statement kLapsed{
     "UPDATE subject SET version = version + $4, state = 'lapsed', state_at = $3, next_check_at = "
     "NULL, checks = 0 WHERE institution_id = $1 AND subject_id = $2"};
 constexpr Statement kConsents{
-    "consent_active_of",
+    "availability_consents",
     "SELECT consent_id, extract(epoch FROM valid_until)::bigint FROM consent WHERE institution_id "
     "= $1 AND subject_id = $2 AND status = 'active' ORDER BY consent_id"};
 

@@ -31,23 +31,27 @@ constexpr Statement kExpired{
     "SELECT institution_id, certificate_id, subject_id, status, reason, extract(epoch FROM "
     "revoked_at)::bigint, extract(epoch FROM not_after)::bigint FROM certificate WHERE status IN "
     "('good', 'held') AND not_after < $1 ORDER BY not_after LIMIT $2"};
-constexpr Statement kLock{
-    "subject_lock_many",
-    "SELECT count(*) FROM (SELECT 1 FROM subject WHERE (institution_id, subject_id) IN (SELECT * "
-    "FROM unnest($1::text[], $2::text[])) ORDER BY institution_id, subject_id FOR NO KEY UPDATE) "
-    "AS locked"};
-// Subjects are locked by now, so this statement's snapshot has what others did to them.
+// Whose certificates these are, and who watches them besides; locked in the order of all.
+constexpr Statement kWatchers{
+    "watched_by",
+    "WITH given AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH "
+    "ORDINALITY AS w (institution_id, certificate_id, owner, place)), watching AS MATERIALIZED "
+    "(SELECT place, institution_id, certificate_id, owner, owner AS subject_id FROM given UNION "
+    "SELECT g.place, g.institution_id, g.certificate_id, g.owner, s.subject_id FROM given g JOIN "
+    "subject s ON s.institution_id = g.institution_id AND s.watched_certificate = "
+    "g.certificate_id) SELECT w.place, s.subject_id, s.version, s.watched_certificate = "
+    "w.certificate_id FROM watching w JOIN subject s ON s.institution_id = w.institution_id AND "
+    "s.subject_id = w.subject_id WHERE s.subject_id = w.owner OR s.watched_certificate = "
+    "w.certificate_id ORDER BY s.institution_id, s.subject_id FOR NO KEY UPDATE OF s"};
 constexpr Statement kApply{
     "watched_apply",
     "UPDATE certificate c SET status = w.status, reason = nullif(w.reason, 15), revoked_at = "
     "nullif(w.revoked_at, '')::timestamptz, status_at = w.status_at, checked_generation = "
-    "coalesce($10::bigint, c.checked_generation) FROM unnest($1::text[], $2::text[], $3::text[], "
-    "$4::text[], $5::text[], $6::smallint[], $7::text[], $8::timestamptz[], $9::int[]) AS w "
-    "(institution_id, certificate_id, subject_id, before, status, reason, revoked_at, status_at, "
-    "place), subject s WHERE c.institution_id = w.institution_id AND c.certificate_id = "
-    "w.certificate_id AND c.status = w.before AND ($10::bigint IS NULL OR c.checked_generation < "
-    "$10::bigint) AND s.institution_id = w.institution_id AND s.subject_id = w.subject_id "
-    "RETURNING w.place, s.version, s.watched_certificate = c.certificate_id"};
+    "coalesce($8::bigint, c.checked_generation) FROM unnest($1::text[], $2::text[], $3::text[], "
+    "$4::text[], $5::smallint[], $6::text[], $7::timestamptz[]) WITH ORDINALITY AS w "
+    "(institution_id, certificate_id, before, status, reason, revoked_at, status_at, place) WHERE "
+    "c.institution_id = w.institution_id AND c.certificate_id = w.certificate_id AND c.status = "
+    "w.before AND ($8::bigint IS NULL OR c.checked_generation < $8::bigint) RETURNING w.place"};
 constexpr Statement kRaise{
     "subject_raise_many",
     "UPDATE subject s SET version = w.version, state = CASE WHEN w.pending THEN "
@@ -64,6 +68,7 @@ constexpr Statement kConsents{
     "c.subject_id = w.subject_id AND c.status = 'active' ORDER BY w.place, c.consent_id"};
 
 using Column = std::vector<std::string>;
+using Changes = std::vector<const CertificateChange*>;
 
 WatchedCertificate watched(const pqxx::row& row) {
   WatchedCertificate out;
@@ -80,63 +85,76 @@ WatchedCertificate watched(const pqxx::row& row) {
   return out;
 }
 
+// Another reason or date.
+bool is_correction(const CertificateChange& change) {
+  return change.status == change.certificate.status;
+}
+
 std::int64_t signed_number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-// A change that was made, with what its subject was like.
+// A change that was made, and one subject that it concerns.
 struct Applied {
   const CertificateChange* change = nullptr;
+  std::string subject_id;
   std::int32_t version = 0;  // of the subject, before
   bool is_watched = false;   // is it the certificate that the subject stands by?
 
   [[nodiscard]] const WatchedCertificate& certificate() const { return change->certificate; }
-  [[nodiscard]] auto subject() const {
-    return std::tie(certificate().institution_id, certificate().subject_id);
-  }
-  [[nodiscard]] bool is_correction() const { return change->status == certificate().status; }
+  [[nodiscard]] auto subject() const { return std::tie(certificate().institution_id, subject_id); }
   [[nodiscard]] bool lapses() const {
-    return is_watched && !is_correction() &&
+    return is_watched && !is_correction(*change) &&
            (change->status == CertificateStatus::revoked ||
             change->status == CertificateStatus::expired);
   }
 };
 
-std::vector<Applied> update_certificates(Session& session,
-                                         std::span<const CertificateChange> changes,
-                                         std::optional<std::uint64_t> to_generation) {
-  std::array<Column, 9> columns;
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    const CertificateChange& change = changes[i];
+// By subject.
+std::vector<Applied> lock_watchers(Session& session, const Changes& changes) {
+  std::array<Column, 3> columns;
+  for (const CertificateChange* change : changes) {
+    columns[0].push_back(change->certificate.institution_id);
+    columns[1].push_back(change->certificate.certificate_id);
+    columns[2].push_back(change->certificate.subject_id);
+  }
+  std::vector<Applied> out;
+  for (const pqxx::row& row : sql::exec(session, kWatchers, sql::text_array(columns[0]),
+                                        sql::text_array(columns[1]), sql::text_array(columns[2]))) {
+    out.push_back({changes[row[0].as<std::size_t>() - 1], row[1].as<std::string>(),
+                   row[2].as<std::int32_t>(), row[3].as<bool>()});
+  }
+  std::ranges::sort(out, [](const Applied& a, const Applied& b) {
+    return std::tie(a.certificate().institution_id, a.subject_id, a.certificate().certificate_id) <
+           std::tie(b.certificate().institution_id, b.subject_id, b.certificate().certificate_id);
+  });
+  return out;
+}
+
+// Those that were made.
+Changes update_certificates(Session& session, std::span<const CertificateChange> changes,
+                            std::optional<std::uint64_t> to_generation) {
+  std::array<Column, 7> columns;
+  for (const CertificateChange& change : changes) {
     const auto& revocation = change.revocation;
     columns[0].push_back(change.certificate.institution_id);
     columns[1].push_back(change.certificate.certificate_id);
-    columns[2].push_back(change.certificate.subject_id);
-    columns[3].emplace_back(name_of(change.certificate.status));
-    columns[4].emplace_back(name_of(change.status));
-    columns[5].push_back(
+    columns[2].emplace_back(name_of(change.certificate.status));
+    columns[3].emplace_back(name_of(change.status));
+    columns[4].push_back(
         fmt::format("{}", static_cast<int>(revocation ? revocation->reason : pki::Reason::absent)));
-    columns[6].push_back(revocation ? sql::timestamp(revocation->date) : "");
-    columns[7].push_back(sql::timestamp(change.as_of));
-    columns[8].push_back(fmt::format("{}", i));
+    columns[5].push_back(revocation ? sql::timestamp(revocation->date) : "");
+    columns[6].push_back(sql::timestamp(change.as_of));
   }
   std::optional<std::string> generation;
   if (to_generation) generation = fmt::format("{}", *to_generation);
-  std::vector<Applied> out;
+  Changes out;
   for (const pqxx::row& row : sql::exec(
            session, kApply, sql::text_array(columns[0]), sql::text_array(columns[1]),
            sql::text_array(columns[2]), sql::text_array(columns[3]), sql::text_array(columns[4]),
-           sql::text_array(columns[5]), sql::text_array(columns[6]), sql::text_array(columns[7]),
-           sql::text_array(columns[8]), generation)) {
-    out.push_back(
-        {&changes[row[0].as<std::size_t>()], row[1].as<std::int32_t>(), row[2].as<bool>()});
+           sql::text_array(columns[5]), sql::text_array(columns[6]), generation)) {
+    out.push_back(&changes[row[0].as<std::size_t>() - 1]);
   }
-  std::ranges::sort(out, [](const Applied& a, const Applied& b) {
-    return std::tie(a.certificate().institution_id, a.certificate().subject_id,
-                    a.certificate().certificate_id) < std::tie(b.certificate().institution_id,
-                                                               b.certificate().subject_id,
-                                                               b.certificate().certificate_id);
-  });
   return out;
 }
 
@@ -173,12 +191,12 @@ Event pending_event(const Applied& applied, std::int32_t version, pki::Time now)
   return event;
 }
 
-void count(const Applied& applied, ChangeCounts& counts) {
-  if (applied.is_correction()) {
+void count(const CertificateChange& change, ChangeCounts& counts) {
+  if (is_correction(change)) {
     ++counts.corrected;
     return;
   }
-  switch (applied.change->status) {
+  switch (change.status) {
     case CertificateStatus::good: ++counts.released; break;
     case CertificateStatus::held: ++counts.held; break;
     case CertificateStatus::revoked: ++counts.revoked; break;
@@ -202,7 +220,8 @@ std::vector<SubjectChange> by_subject(std::span<const Applied> applied, pki::Tim
         at, applied.end(), [&](const Applied& one) { return one.subject() != at->subject(); });
     SubjectChange subject{&*at, at->version, false, {}};
     for (auto one = at; one != end; ++one) {
-      if (one->is_correction() || one->change->status == CertificateStatus::expired) continue;
+      if (is_correction(*one->change) || one->change->status == CertificateStatus::expired)
+        continue;
       subject.events.push_back(certificate_event(*one, ++subject.version, now));
     }
     for (auto one = at; one != end; ++one) {
@@ -223,7 +242,7 @@ void raise_and_tell(Session& session, std::span<const SubjectChange> subjects, p
   Column pending;
   for (const SubjectChange& subject : subjects) {
     institutions.push_back(subject.first->certificate().institution_id);
-    ids.push_back(subject.first->certificate().subject_id);
+    ids.push_back(subject.first->subject_id);
     versions.push_back(fmt::format("{}", subject.version));
     pending.emplace_back(subject.pending ? "t" : "f");
   }
@@ -235,7 +254,7 @@ void raise_and_tell(Session& session, std::span<const SubjectChange> subjects, p
     const SubjectChange& subject = subjects[row[0].as<std::size_t>() - 1];
     for (Event event : subject.events) {
       event.institution_id = subject.first->certificate().institution_id;
-      event.subject_id = subject.first->certificate().subject_id;
+      event.subject_id = subject.first->subject_id;
       event.consent_id = row[1].as<std::string>();
       events.push_back(std::move(event));
     }
@@ -310,20 +329,18 @@ std::vector<WatchedCertificate> find_expired(Session& session, pki::Time now, st
 ChangeCounts apply_changes(Session& session, std::span<const CertificateChange> changes,
                            std::optional<std::uint64_t> to_generation, pki::Time now) {
   if (changes.empty()) return {};
-  Column institutions;
-  Column subjects;
-  for (const CertificateChange& change : changes) {
-    institutions.push_back(change.certificate.institution_id);
-    subjects.push_back(change.certificate.subject_id);
-  }
-  sql::exec(session, kLock, sql::text_array(institutions), sql::text_array(subjects));
-  const std::vector<Applied> applied = update_certificates(session, changes, to_generation);
+  Changes all;
+  for (const CertificateChange& change : changes) all.push_back(&change);
+  (void)lock_watchers(session, all);
+  const Changes made = update_certificates(session, changes, to_generation);
+  // Asked again: whoever began to watch one of these meanwhile held its row until then.
+  const std::vector<Applied> applied = lock_watchers(session, made);
   const std::vector<SubjectChange> touched = by_subject(applied, now);
   if (!touched.empty()) raise_and_tell(session, touched, now);
 
   std::map<std::string, ChangeCounts> by_institution;
-  for (const Applied& one : applied) {
-    count(one, by_institution[one.certificate().institution_id]);
+  for (const CertificateChange* one : made) {
+    count(*one, by_institution[one->certificate.institution_id]);
   }
   audit(session, by_institution, to_generation, now);
   ChangeCounts total;

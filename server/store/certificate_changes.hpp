@@ -22,7 +22,7 @@ inline constexpr std::size_t kChangeBatch = 10'000;
 struct WatchedCertificate {
   std::string institution_id;
   std::string certificate_id;
-  std::string subject_id;
+  std::string subject_id;  // whose it was first; others may watch it, too
   CertificateStatus status = CertificateStatus::good;
   std::optional<pki::Revocation> revocation;
   std::optional<pki::Time> not_after;
@@ -77,9 +77,9 @@ struct ChangeCounts {
 };
 
 // Locks the subjects in order, then changes those certificates that are still as they were found,
-// raises the versions of their subjects, and puts the events: certificate.*, and
-// subject.update_pending where the certificate is the one that is watched for a new one. One audit
-// row for each institution. `to_generation` is what was looked at; nothing for the calendar.
+// raises the versions of the subjects that have or watch them, and puts the events: certificate.*,
+// and subject.update_pending where the certificate is the one that is watched for a new one. One
+// audit row for each institution. `to_generation` is what was looked at; nothing for the calendar.
 //
 // The order of one subject's events is that of their versions. Cost: about 60 us a change.
 ChangeCounts apply_changes(Session& session, std::span<const CertificateChange> changes,

@@ -41,6 +41,22 @@ constexpr Statement kActiveIds{
     "consent_active_ids",
     "SELECT consent_id FROM consent WHERE institution_id = $1 AND subject_id = $2 AND status = "
     "'active' ORDER BY consent_id"};
+constexpr Statement kReplaced{
+    "consent_replaced",
+    "WITH watching AS (SELECT subject_id FROM subject WHERE institution_id = $1 AND "
+    "watched_certificate = $2 UNION SELECT $3), active AS (SELECT c.consent_id, c.subject_id, "
+    "c.service_id, c.received_at FROM watching JOIN consent c ON c.institution_id = $1 AND "
+    "c.subject_id = watching.subject_id AND c.status = 'active') SELECT DISTINCT ON "
+    "(older.consent_id) older.consent_id, newer.consent_id FROM active older JOIN active newer ON "
+    "newer.service_id = older.service_id AND newer.subject_id <> older.subject_id AND "
+    "(newer.received_at, newer.consent_id) > (older.received_at, older.consent_id) ORDER BY "
+    "older.consent_id, newer.received_at DESC, newer.consent_id DESC"};
+constexpr Statement kSubjectOfService{
+    "consent_subject_of_service",
+    "SELECT s.subject_id FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND "
+    "c.subject_id = s.subject_id AND c.service_id = $3 AND c.status IN ('pending', 'active') WHERE "
+    "s.institution_id = $1 AND s.watched_certificate = $2 ORDER BY c.received_at DESC, "
+    "c.consent_id DESC LIMIT 1"};
 constexpr Statement kAtAuthority{"consent_at_authority",
                                  "SELECT " CONSENT_COLUMNS
                                  " FROM consent WHERE authority_consent = $1 LIMIT 1"};
@@ -207,6 +223,26 @@ std::vector<std::string> active_consents_of(Session& session, const std::string&
     out.push_back(row[0].as<std::string>());
   }
   return out;
+}
+
+std::vector<ReplacedConsent> replaced_consents(Session& session, const std::string& institution_id,
+                                               const std::string& certificate_id,
+                                               const std::string& subject_id) {
+  std::vector<ReplacedConsent> out;
+  for (const pqxx::row& row :
+       sql::exec(session, kReplaced, institution_id, certificate_id, subject_id)) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+  }
+  return out;
+}
+
+std::optional<std::string> subject_of_service(Session& session, const std::string& institution_id,
+                                              const std::string& certificate_id,
+                                              const std::string& service_id) {
+  const auto rows =
+      sql::exec(session, kSubjectOfService, institution_id, certificate_id, service_id);
+  if (rows.empty()) return std::nullopt;
+  return rows[0][0].as<std::string>();
 }
 
 std::optional<Consent> find_consent_at_authority(Session& session,

@@ -92,6 +92,25 @@ void insert_consent(Session& session, const Consent& consent, const EvidenceHash
 [[nodiscard]] std::vector<std::string> active_consents_of(Session& session,
                                                           const std::string& institution_id,
                                                           const std::string& subject_id);
+
+// Several subjects are one person if they watch the same certificate (server/platform/availability
+// says how that comes). Among the active consents of those who watch this one, and of `subject_id`,
+// which is about to: those that have a later one for the same service.
+struct ReplacedConsent {
+  std::string consent_id;
+  std::string replaced_by;
+};
+[[nodiscard]] std::vector<ReplacedConsent> replaced_consents(Session& session,
+                                                             const std::string& institution_id,
+                                                             const std::string& certificate_id,
+                                                             const std::string& subject_id);
+// As whom the institution knows the person for that service: the subject of the latest consent that
+// is pending or active, of those who watch the certificate. Nothing: there is no such consent.
+[[nodiscard]] std::optional<std::string> subject_of_service(Session& session,
+                                                            const std::string& institution_id,
+                                                            const std::string& certificate_id,
+                                                            const std::string& service_id);
+
 // By the authority's name for it, in all institutions. Platform session.
 [[nodiscard]] std::optional<Consent> find_consent_at_authority(
     Session& session, const std::string& authority_consent);

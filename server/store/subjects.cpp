@@ -17,8 +17,10 @@ constexpr Statement kLock{"subject_lock", FIND_SUBJECT " FOR UPDATE"};
 constexpr Statement kUpdate{
     "subject_update",
     "UPDATE subject SET version = version + $3, state = $4, state_at = $5, known_certificate = "
-    "$6, watched_certificate = $7, next_check_at = $8 WHERE institution_id = $1 AND subject_id = "
-    "$2 RETURNING version"};
+    "$6, watched_certificate = $7, next_check_at = $8, checks = 0, lapsed_at = CASE WHEN "
+    "$4::text = 'awaiting_certificate' THEN $5::timestamptz END WHERE institution_id = $1 AND "
+    "subject_id = $2 RETURNING "
+    "version"};
 constexpr Statement kCertificate{
     "subject_certificate",
     "SELECT issuer_key_hash, serial_sealed FROM certificate WHERE institution_id = $1 AND "

@@ -34,8 +34,8 @@ struct Subject {
                                                   const std::string& subject_id);
 
 // After an answer: the certificate whose items the institution has now, the state, the next check.
-// Raises the version if `raise` says so. The row is locked by the caller; `subject` is as it is
-// then.
+// Whoever awaits a certificate then has done so since `state_at`. Raises the version if `raise`
+// says so. The row is locked by the caller; `subject` is as it is then.
 enum class SubjectVersion : std::uint8_t { keep, raise };
 void update_subject(Session& session, Subject& subject, SubjectVersion raise);
 

@@ -33,10 +33,23 @@ constexpr Statement kAddCertificate{
     "checked_generation, registered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
     "nullif($9::smallint, 15), $10, $11, $12, $13) ON CONFLICT (institution_id, issuer_key_hash, "
     "serial_mac) DO NOTHING RETURNING 1"};
-constexpr Statement kFindCertificate{
-    "certificate_find",
-    "SELECT certificate_id, subject_id, status FROM certificate WHERE institution_id = $1 AND "
-    "issuer_key_hash = $2 AND serial_mac = $3"};
+#define FIND_CERTIFICATE                                                                      \
+  "SELECT certificate_id, subject_id, status FROM certificate WHERE institution_id = $1 AND " \
+  "issuer_key_hash = $2 AND serial_mac = $3"
+
+constexpr Statement kFindCertificate{"certificate_find", FIND_CERTIFICATE};
+constexpr Statement kHoldCertificate{"certificate_hold", FIND_CERTIFICATE " FOR SHARE"};
+
+#undef FIND_CERTIFICATE
+
+// One that was taken for expired is as the lists say, by a generation of now.
+constexpr Statement kSetEnd{
+    "certificate_set_end",
+    "UPDATE certificate SET not_after = $3, status = CASE status WHEN 'expired' THEN 'good' ELSE "
+    "status END, reason = CASE status WHEN 'expired' THEN NULL ELSE reason END, revoked_at = CASE "
+    "status WHEN 'expired' THEN NULL ELSE revoked_at END, checked_generation = CASE status WHEN "
+    "'expired' THEN $4 ELSE checked_generation END WHERE institution_id = $1 AND certificate_id = "
+    "$2 AND not_after IS DISTINCT FROM $3::timestamptz"};
 constexpr Statement kTryDetection{"detection_try_lock", "SELECT pg_try_advisory_lock(7412, $1)"};
 constexpr Statement kEndDetection{"detection_unlock", "SELECT pg_advisory_unlock(7412, $1)"};
 constexpr Statement kAnnounce{
@@ -161,13 +174,22 @@ std::optional<std::string> add_watched_certificate(Session& session, KeyRing& ke
 
 std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys,
                                                  const std::string& institution_id,
-                                                 const IssuerKeyHash& issuer, pki::Bytes serial) {
+                                                 const IssuerKeyHash& issuer, pki::Bytes serial,
+                                                 HoldCertificate hold) {
   const auto mac = keys.serial_mac(session, issuer, serial);
   const auto rows =
-      sql::exec(session, kFindCertificate, institution_id, sql::bytea(issuer), sql::bytea(mac));
+      sql::exec(session, hold == HoldCertificate::yes ? kHoldCertificate : kFindCertificate,
+                institution_id, sql::bytea(issuer), sql::bytea(mac));
   if (rows.empty()) return std::nullopt;
   return KnownCertificate{rows[0][0].as<std::string>(), rows[0][1].as<std::string>(),
                           status_of(rows[0][2].as<std::string>())};
+}
+
+void set_certificate_end(Session& session, const std::string& institution_id,
+                         const std::string& certificate_id, pki::Time not_after,
+                         std::uint64_t checked_generation) {
+  sql::exec(session, kSetEnd, institution_id, certificate_id, sql::timestamp(not_after),
+            number(checked_generation));
 }
 
 bool try_detection_lock(Session& session, const IssuerKeyHash& issuer) {

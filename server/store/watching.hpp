@@ -96,8 +96,8 @@ struct NewCertificate {
   std::string institution_id;
   std::string subject_id;
   IssuerKeyHash issuer{};
-  pki::Bytes serial;  // content octets of the DER INTEGER
-  std::optional<pki::Time> not_after;
+  pki::Bytes serial;                     // content octets of the DER INTEGER
+  std::optional<pki::Time> not_after;    // of one that nobody showed: the latest that it can be
   ListedStatus status;                   // by a generation
   std::uint64_t checked_generation = 0;  // IssuerPosition::checked of its number
 };
@@ -112,10 +112,17 @@ struct KnownCertificate {
   std::string subject_id;
   CertificateStatus status = CertificateStatus::good;
 };
-[[nodiscard]] std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys,
-                                                               const std::string& institution_id,
-                                                               const IssuerKeyHash& issuer,
-                                                               pki::Bytes serial);
+// Whoever lets another subject watch it holds it, with that subject's row locked before: nothing
+// happens to the certificate until the transaction ends, and what happens then reaches both.
+enum class HoldCertificate : std::uint8_t { no, yes };
+[[nodiscard]] std::optional<KnownCertificate> find_certificate(
+    Session& session, KeyRing& keys, const std::string& institution_id, const IssuerKeyHash& issuer,
+    pki::Bytes serial, HoldCertificate hold = HoldCertificate::no);
+
+// It was shown, and by that generation it is good: when it ends is known for certain.
+void set_certificate_end(Session& session, const std::string& institution_id,
+                         const std::string& certificate_id, pki::Time not_after,
+                         std::uint64_t checked_generation);
 
 // Where a certificate's serial is sealed: the `place` of KeyRing::open_for.
 [[nodiscard]] std::string serial_place(const std::string& certificate_id);

@@ -89,6 +89,57 @@ def test_a_successor_that_lapsed_is_passed_over(watching, authority):
     assert made.query("SELECT count(*) FROM certificate") == [(3,)]
 
 
+def test_a_successor_that_was_shown_before_is_watched_by_both(watching, authority):
+    """Who consents with the new card before we learnt what it follows is somebody new; then both have the same certificate."""
+    made = watching()
+    made.query("INSERT INTO service VALUES (%s, 'svc_other', 'active', '2026-01-01')", made.institution)
+    revoke(made)
+    old, new = made.register([0x14])[0x14], made.register([0x7714])[0x7714]
+    made.query("UPDATE consent SET service_id = 'svc_other' WHERE consent_id = %s", new[2])
+    authority.says.update({0x14: 0x7714, 0x7714: 0x8814})
+    with made.installation.serve():
+        revoke(made, 0x14)
+        wait_until(lambda: state(made, old[0]) == "available", what="an update")
+        assert made.types(old[0]) == [*REVOKED, "subject.update_available"] and made.types(new[0]) == []
+        revoke(made, 0x14, 0x7714)
+        wait_until(lambda: made.types(old[0])[3:] == made.types(new[0]) == [*REVOKED, "subject.update_available"],
+                   what="the second move, told to both")
+    assert [members["subject_version"] for _, members in made.events(old[0])] == [1, 2, 3, 4, 5, 6]
+    assert [members["subject_version"] for _, members in made.events(new[0])] == [1, 2, 3]
+    assert made.query("SELECT count(DISTINCT watched_certificate) FROM subject") == [(1,)]
+
+
+def test_of_two_consents_of_one_person_the_later_stays(watching, authority):
+    made = watching()
+    revoke(made)
+    old, new = made.register([0x15])[0x15], made.register([0x7715])[0x7715]
+    made.query("UPDATE consent SET received_at = received_at - interval '1 day' WHERE consent_id = %s", old[2])
+    authority.says[0x15] = 0x7715
+    with made.installation.serve():
+        revoke(made, 0x15)
+        wait_until(lambda: state(made, old[0]) == "available", what="an update")
+    assert made.types(old[0]) == [*REVOKED, "consent.superseded"] and made.types(new[0]) == []
+    assert made.query("SELECT status, replaced_by FROM consent WHERE consent_id = %s", old[2]) == [("superseded", new[2])]
+    assert made.query("SELECT status FROM consent WHERE consent_id = %s", new[2]) == [("active",)]
+    assert ("consent.superseded", old[2]) in made.query("SELECT verb, object FROM audit")
+
+
+def test_a_successor_ends_when_none_can_last_longer(watching, authority):
+    """Only when it was issued is known; after five years (certificate_years_max) the next one is asked for."""
+    made = watching()
+    revoke(made)
+    known = made.register([0x16])[0x16]
+    authority.says[0x16], authority.issued_at = 0x7716, "2021-06-30T12:00:00Z"
+    with made.installation.serve():
+        revoke(made, 0x16)
+        wait_until(lambda: len(made.types(known[0])) == 4, what="the end of the successor")
+        assert made.types(known[0]) == [*REVOKED, "subject.update_available", "subject.update_pending"]
+        assert made.events(known[0])[-1][1]["reason"] == "expired"
+        wait_until(lambda: authority.questions(0x7716) > 0, what="a question about what comes next")
+    ends, = made.query("SELECT not_after FROM certificate WHERE certificate_id <> %s", known[1])[0]
+    assert "2026-06-30" <= f"{ends:%Y-%m-%d}" <= "2026-07-02"
+
+
 def test_not_yet_is_asked_again_and_given_up_in_the_end(watching, authority):
     made = watching()
     revoke(made)

@@ -105,6 +105,18 @@ def test_a_revocation_is_for_ever_and_a_new_reason_is_no_event(watching):
     assert made.query("SELECT reason FROM certificate WHERE certificate_id = %s", known[2][1]) == [(4,)]
 
 
+def test_a_held_certificate_that_ends_is_not_released(watching):
+    """It leaves the list because it has ended."""
+    made = watching()
+    lists = Lists(made)
+    lists.publish([])
+    ended = made.register([1], end=int((NOW - HOUR).timestamp()))[1]
+    lists.publish(entries_of([1], 6))
+    lists.publish([])
+    assert made.types(ended[0]) == ["certificate.held", "subject.update_pending"]
+    assert made.events(ended[0])[1][1]["reason"] == "expired" and made.status(ended[1]) == "expired"
+
+
 def test_each_institution_gets_its_own(watching):
     made = watching()
     lists = Lists(made)

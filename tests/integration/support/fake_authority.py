@@ -15,6 +15,7 @@ class FakeAuthority:
         self.says, self.asked, self.lock = {}, [], threading.Lock()
         self.may_speak = threading.Event()
         self.may_speak.set()
+        self.issued_at = "2026-01-01T00:00:00Z"  # of every successor
         self.key_hash = issuer.key_hash("sha256").hex()
         authority = self
 
@@ -62,7 +63,7 @@ class FakeAuthority:
         if said in (400, 500, 503):
             return said, {}
         text = f"{said:x}"
-        return 200, {"state": "newer_certificate", "billable_yen": 0, "certificate_issued_at": "2026-01-01T00:00:00Z",
+        return 200, {"state": "newer_certificate", "billable_yen": 0, "certificate_issued_at": self.issued_at,
                      "certificate": {"issuer_key_hash": self.key_hash, "serial": text.zfill(len(text) + len(text) % 2)}}
 
     def questions(self, serial):
