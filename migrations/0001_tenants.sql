@@ -26,10 +26,11 @@ CREATE FUNCTION current_institution() RETURNS text LANGUAGE sql STABLE PARALLEL 
 
 CREATE TABLE institution (
   institution_id text PRIMARY KEY CHECK (institution_id ~ '^inst_[a-z2-7]{26}$'),
-  name           text NOT NULL UNIQUE CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+  name           text NOT NULL CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' AND name !~* '^inst_'),
   status         text NOT NULL CHECK (status IN ('active', 'disabled')),
   created_at     timestamptz NOT NULL
 );
+CREATE UNIQUE INDEX institution_name ON institution (lower(name));
 
 CREATE TABLE service (
   institution_id text NOT NULL REFERENCES institution,

@@ -47,9 +47,9 @@ bool has_bare_line_feed(const char* data, std::size_t size) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(HttpStream stream, const HttpLimits& limits,
+HttpConnection::HttpConnection(HttpStream stream, const HttpLimits& limits, HttpBudget& budget,
                                const Clock::time_point& now, HttpHandler& handler)
-    : stream_(std::move(stream)), limits_(limits), now_(now), handler_(handler) {}
+    : stream_(std::move(stream)), limits_(limits), share_(budget), now_(now), handler_(handler) {}
 
 void HttpConnection::start() {
   if (stream_.is_tls()) {
@@ -73,7 +73,9 @@ void HttpConnection::handshake() {
   if (step != StreamStep::done) return linger();
   // A client that came just before the end has a request on its way.
   enter(State::idle, draining_ ? limits_.linger_timeout : limits_.idle_timeout);
-  read();
+  if (share_.admit(stream_.peer()->thumbprint)) return read();
+  refuse(429);
+  if (flush()) finish_request();
 }
 
 void HttpConnection::enter(State state, std::chrono::milliseconds deadline) {
@@ -250,6 +252,7 @@ bool HttpConnection::parse_some() {
     } else if (ec) {
       return refuse(status_of(ec)), false;
     }
+    if (!share_.hold_body(request_.body.size())) return refuse(503), false;
     if (parser_->is_done()) return true;
     if (parser_->is_header_done() && parser_->expects_continue() && !continued_) {
       continued_ = true;
@@ -281,6 +284,7 @@ void HttpConnection::append_head(unsigned status, std::string_view headers,
 // An answer to what is no request. Nothing after it is believed, so the connection ends.
 void HttpConnection::refuse(unsigned status) {
   close_after_ = linger_after_ = true;
+  forget_body();
   const HttpRefusal refusal = handler_.refused(status);
   append_head(status, refusal.headers, refusal.body.size());
   out_ += refusal.body;
@@ -295,8 +299,15 @@ void HttpConnection::respond(const HttpResponse& response) {
     out_.append(reinterpret_cast<const char*>(response.body.data()), response.body.size());
   }
   parser_.reset();
+  forget_body();
   enter(State::idle, limits_.idle_timeout);
   if (!processing_) process();
+}
+
+// What was large is given back at once: others may need it, whatever becomes of this connection.
+void HttpConnection::forget_body() {
+  share_.release_body();
+  if (request_.body.capacity() > kKeptBytesMax) std::string().swap(request_.body);
 }
 
 // Writes what the socket takes at once, and waits only for the rest. True if nothing is left; false
@@ -355,9 +366,9 @@ void HttpConnection::release_buffers() {
     if (text->capacity() > kept_max) std::string().swap(*text);
   }
   if (limits_.fields == HeaderFields::of_status) return;
-  for (std::string* text :
-       {&request_.authorization, &request_.idempotency_key, &request_.if_match,
-        &request_.client_request_id, &request_.accept, &request_.accept_language}) {
+  for (std::string* text : {&request_.authorization, &request_.idempotency_key, &request_.if_match,
+                            &request_.client_request_id, &request_.content_encoding,
+                            &request_.charset, &request_.accept, &request_.accept_language}) {
     if (text->capacity() > kept_max) std::string().swap(*text);
   }
 }

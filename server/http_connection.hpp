@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "server/http_budget.hpp"
 #include "server/http_message.hpp"
 #include "server/http_parser.hpp"
 #include "server/http_stream.hpp"
@@ -22,8 +23,8 @@ struct HttpLimits {
   std::chrono::milliseconds request_timeout{10'000};  // first to last byte; also to take an answer
   std::chrono::milliseconds idle_timeout{60'000};     // between requests
   std::chrono::milliseconds linger_timeout{2'000};  // after a refusal, for what was sent meanwhile
-  std::chrono::milliseconds handshake_timeout{10'000};  // of TLS
-  HeaderFields fields = HeaderFields::of_status;        // what handlers get to see
+  std::chrono::milliseconds handshake_timeout{5'000};  // of TLS
+  HeaderFields fields = HeaderFields::of_status;       // what handlers get to see
 };
 
 class HttpConnection;
@@ -38,8 +39,9 @@ class HttpHandler : public BodyLimit {
   // keeps the shared pointer. The request is good until the answer.
   virtual void handle(const HttpRequest& request, HttpConnection& connection) = 0;
 
-  // A connection is refused (400, 408, 413, 431), or a request failed (500): what to say. The
-  // connection adds what it adds to a response, and ends.
+  // A connection is refused (400, 408, 413, 431; 429: its certificate has too many already; 503:
+  // too many bodies are on their way), or a request failed (500): what to say. The connection adds
+  // what it adds to a response, and ends.
   [[nodiscard]] virtual HttpRefusal refused(unsigned status) { return plain_refusal(status); }
 };
 
@@ -54,8 +56,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   using Clock = std::chrono::steady_clock;
 
   // `now` is the worker's clock, which it sets a few times a second: precise enough for time-outs.
-  HttpConnection(HttpStream stream, const HttpLimits& limits, const Clock::time_point& now,
-                 HttpHandler& handler);
+  HttpConnection(HttpStream stream, const HttpLimits& limits, HttpBudget& budget,
+                 const Clock::time_point& now, HttpHandler& handler);
 
   void start();
 
@@ -83,6 +85,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   // Ends it now, whatever it does.
   void abort();
 
+  // Nobody waits for an answer of ours: it has not got through TLS yet, or was told the last word.
+  [[nodiscard]] bool is_dispensable() const {
+    return state_ == State::handshaking || state_ == State::lingering;
+  }
+
  private:
   enum class State : std::uint8_t {
     handshaking,  // of TLS
@@ -105,6 +112,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   void process();
   [[nodiscard]] bool parse_some();
   void refuse(unsigned status);
+  void forget_body();
   void append_head(unsigned status, std::string_view headers, std::size_t content_length);
   void handle();
   void flush_soon();
@@ -117,6 +125,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
 
   HttpStream stream_;
   const HttpLimits& limits_;
+  HttpBudget::Share share_;
   const Clock::time_point& now_;
   HttpHandler& handler_;
 

@@ -22,13 +22,15 @@ struct HttpRequest {
   std::string if_none_match;  // several header lines joined by commas; empty if there is none
   std::string body;
 
-  // Empty unless HeaderFields::of_api are kept, or if there are none. The first four may come once;
+  // Empty unless HeaderFields::of_api are kept, or if there are none. The first five may come once;
   // a request that has one of them twice is refused with 400.
   std::string authorization;
   std::string idempotency_key;
   std::string if_match;
   std::string client_request_id;  // X-Client-Request-Id
-  std::string accept;             // several header lines joined by commas, as the next
+  std::string content_encoding;
+  std::string charset;  // of Content-Type, without quotation marks
+  std::string accept;   // several header lines joined by commas, as the next
   std::string accept_language;
 };
 

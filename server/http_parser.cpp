@@ -27,8 +27,9 @@ HttpParser::HttpParser(HttpRequest& out, HeaderFields fields, std::uint32_t head
   out_.if_none_match.clear();
   out_.body.clear();
   if (fields_ == HeaderFields::of_status) return;
-  for (std::string* text : {&out_.authorization, &out_.idempotency_key, &out_.if_match,
-                            &out_.client_request_id, &out_.accept, &out_.accept_language}) {
+  for (std::string* text :
+       {&out_.authorization, &out_.idempotency_key, &out_.if_match, &out_.client_request_id,
+        &out_.content_encoding, &out_.charset, &out_.accept, &out_.accept_language}) {
     text->clear();
   }
 }
@@ -62,12 +63,22 @@ void HttpParser::on_field_impl(Field field, Text name, Text value, Error& ec) {
           out_.content_type.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c);
         }
       }
+      if (fields_ == HeaderFields::of_api) keep_charset(value.substr(type.size()));
       break;
     }
     case Field::if_none_match: append_to_list(out_.if_none_match, value); break;
     case Field::expect: expects_continue_ = boost::beast::iequals(value, "100-continue"); break;
     default:
       if (fields_ == HeaderFields::of_api) keep_api_field(field, name, value, ec);
+  }
+}
+
+// Of `;a=b; charset="utf-8"`. The first that is there counts.
+void HttpParser::keep_charset(Text parameters) {
+  for (const auto& [name, value] : boost::beast::http::param_list(parameters)) {
+    if (!boost::beast::iequals(name, "charset")) continue;
+    out_.charset.assign(value.data(), value.size());
+    return;
   }
 }
 
@@ -83,6 +94,7 @@ void HttpParser::keep_api_field(Field field, Text name, Text value, Error& ec) {
   switch (field) {
     case Field::authorization: return keep_single(out_.authorization, value, 1, ec);
     case Field::if_match: return keep_single(out_.if_match, value, 2, ec);
+    case Field::content_encoding: return keep_single(out_.content_encoding, value, 16, ec);
     case Field::accept: return append_to_list(out_.accept, value);
     case Field::accept_language: return append_to_list(out_.accept_language, value);
     case Field::unknown: break;

@@ -55,6 +55,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   std::size_t on_chunk_body_impl(std::uint64_t remain, Text body, Error& ec) override;
   void on_finish_impl(Error&) override {}
 
+  void keep_charset(Text parameters);
   void keep_api_field(Field field, Text name, Text value, Error& ec);
   void keep_single(std::string& kept, Text value, unsigned bit, Error& ec);
 

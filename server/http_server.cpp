@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -36,10 +37,9 @@ tcp::endpoint endpoint_of(const ListenConfig& listen) {
 
 class HttpServer::Worker {
  public:
-  Worker(const Options& options, std::atomic<std::uint64_t>& open_connections,
-         std::unique_ptr<HttpHandler> handler)
+  Worker(const Options& options, HttpBudget& budget, std::unique_ptr<HttpHandler> handler)
       : options_(options),
-        open_connections_(open_connections),
+        budget_(budget),
         handler_(std::move(handler)),
         acceptor_(context_),
         tick_(context_),
@@ -83,11 +83,32 @@ class HttpServer::Worker {
   using Clock = HttpConnection::Clock;
 
   void accept() {
+    if (budget_.is_full()) return accept_once_there_is_room();
     acceptor_.async_accept([this](error_code ec, tcp::socket socket) {
       if (!ec) adopt(std::move(socket));
       if (!acceptor_.is_open()) return;
       if (ec) return on_accept_error(ec);
-      if (open_connections_ >= options_.connections_max) return accept_later();
+      accept();
+    });
+  }
+
+  // Somebody waits and all places are taken. Whoever took one and does not get through TLS holds it
+  // for seconds otherwise, and costs them nothing.
+  void accept_once_there_is_room() {
+    acceptor_.async_wait(tcp::acceptor::wait_read, [this](error_code ec) {
+      if (ec || !acceptor_.is_open()) return;
+      if (!budget_.is_full()) return accept();
+      const auto oldest = std::ranges::find_if(connections_, &HttpConnection::is_dispensable);
+      if (oldest == connections_.end()) {
+        budget_.note(Shortage::connections);
+        return accept_later();
+      }
+      oldest->abort();
+      budget_.note(Shortage::handshakes);
+      error_code failed;
+      tcp::socket socket(context_);
+      acceptor_.accept(socket, failed);
+      if (!failed) adopt(std::move(socket));
       accept();
     });
   }
@@ -105,9 +126,7 @@ class HttpServer::Worker {
   void accept_later() {
     retry_.expires_after(kAcceptBackOff);
     retry_.async_wait([this](error_code ec) {
-      if (ec || !acceptor_.is_open()) return;
-      if (open_connections_ >= options_.connections_max) return accept_later();
-      accept();
+      if (!ec && acceptor_.is_open()) accept();
     });
   }
 
@@ -125,13 +144,8 @@ class HttpServer::Worker {
   void adopt(tcp::socket socket) {
     auto tls = options_.tls ? options_.tls->open(socket.native_handle()) : nullptr;
     HttpStream stream(std::move(socket), std::move(tls));
-    ++open_connections_;
-    const std::shared_ptr<HttpConnection> connection(
-        new HttpConnection(std::move(stream), options_.limits, now_, *handler_),
-        [this](HttpConnection* ended) {
-          delete ended;
-          --open_connections_;
-        });
+    const auto connection = std::make_shared<HttpConnection>(std::move(stream), options_.limits,
+                                                             budget_, now_, *handler_);
     connections_.push_back(*connection);
     connection->start();
     if (draining_since_ != Clock::time_point{}) connection->drain();
@@ -161,7 +175,7 @@ class HttpServer::Worker {
   }
 
   const Options& options_;
-  std::atomic<std::uint64_t>& open_connections_;
+  HttpBudget& budget_;
   std::unique_ptr<HttpHandler> handler_;
   Clock::time_point now_ = Clock::now();
   Clock::time_point draining_since_;
@@ -176,10 +190,10 @@ class HttpServer::Worker {
 };
 
 HttpServer::HttpServer(Options options, const MakeHandler& make_handler)
-    : options_(std::move(options)) {
+    : options_(std::move(options)), budget_(options_.budget) {
   check_address_is_free();
   for (unsigned i = 0; i < options_.threads; ++i) {
-    workers_.push_back(std::make_unique<Worker>(options_, open_connections_, make_handler(i)));
+    workers_.push_back(std::make_unique<Worker>(options_, budget_, make_handler(i)));
   }
 }
 

@@ -3,7 +3,6 @@
 // shared.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,8 +20,8 @@ class HttpServer {
   struct Options {
     ListenConfig listen;
     unsigned threads = 1;
-    std::shared_ptr<TlsContext> tls;         // null: in the clear
-    std::uint32_t connections_max = 20'000;  // over all workers; more wait in the kernel's queue
+    std::shared_ptr<TlsContext> tls;  // null: in the clear
+    HttpBudget::Limits budget;        // over all workers
     HttpLimits limits;
     std::chrono::milliseconds drain_timeout{10'000};
   };
@@ -44,14 +43,14 @@ class HttpServer {
   // connection may post to them, and nothing runs.
   void drain_and_join();
 
-  [[nodiscard]] std::uint64_t open_connections() const { return open_connections_; }
+  [[nodiscard]] const HttpBudget& budget() const { return budget_; }
 
  private:
   class Worker;
   void check_address_is_free() const;
 
   const Options options_;
-  std::atomic<std::uint64_t> open_connections_ = 0;
+  HttpBudget budget_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

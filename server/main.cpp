@@ -17,6 +17,17 @@ std::string version() {
                      BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100);
 }
 
+// Something is missing, likely because what stands there instead is misspelt: so that is named.
+int explain(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining(true);
+  const bool is_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (is_missing && !unknown.empty()) {
+    fmt::print(stderr, "tashika: `{}` is not known here; --help shows what is\n", unknown.front());
+    return server::kExitUsage;
+  }
+  return app.exit(error) == 0 ? server::kExitOk : server::kExitUsage;
+}
+
 int run_command(const server::Run& run) {
   try {
     return run();
@@ -36,8 +47,6 @@ int main(int argc, char** argv) {
   app.name("tashika");
   app.set_version_flag("--version", version());
   app.require_subcommand(1);
-  app.footer(
-      "Example:\n  tashika ingest --config tashika.toml && tashika serve --config tashika.toml");
   server::Run run;
   server::add_ingest(app, run);
   server::add_serve(app, run);
@@ -47,10 +56,13 @@ int main(int argc, char** argv) {
   server::add_institution_commands(app, run);
   server::add_audit(app, run);
   server::add_feed(app, run);
+  // Commands take over what is here when they are added, and have examples of their own.
+  app.footer(
+      "Example:\n  tashika ingest --config tashika.toml && tashika serve --config tashika.toml");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? server::kExitOk : server::kExitUsage;
+    return explain(app, error);
   }
   return run_command(run);
 }

@@ -28,6 +28,7 @@ ApiConfig read_api(Section section) {
   out.environment = section.text("environment", out.environment);
   section.integer("threads", out.threads, 0, 1024);
   section.integer("connections_max", out.connections_max, 1, 1'000'000);
+  section.integer("certificate_connections_max", out.certificate_connections_max, 0, 1'000'000);
   section.integer("request_bytes_max", out.request_bytes_max, 1024, 64 << 20);
   section.integer("batch_bytes_max", out.batch_bytes_max, 1024, 64 << 20);
   section.duration("request_timeout", out.request_timeout);

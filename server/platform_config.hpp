@@ -37,6 +37,7 @@ struct ApiConfig {
   std::chrono::milliseconds idle_timeout{120'000};
   std::chrono::milliseconds drain_timeout{10'000};
   std::uint32_t requests_per_second = 200;  // of one institution, with bursts of ten times as many
+  std::uint32_t certificate_connections_max = 0;  // with one client certificate; 0: a tenth of all
 };
 
 struct DatabaseConfig {

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <ctime>
 #include <new>
 #include <system_error>
@@ -75,9 +76,13 @@ Key read_key(const fs::path& path) {
   return key;
 }
 
-pki::Time not_after_of(const X509* certificate) {
+void free_stack(STACK_OF(X509) * stack) {
+  sk_X509_free(stack);  // not what is in it
+}
+
+pki::Time time_of(const ASN1_TIME* time) {
   std::tm parts{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) return {};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
   return pki::Time(std::chrono::seconds(::timegm(&parts)));
 }
 
@@ -100,7 +105,7 @@ void use_certificate(SSL_CTX* context, const fs::path& path, pki::Time now, pki:
       refuse(path, "the chain can't be used");
     static_cast<void>(chain[i].release());  // the context's now
   }
-  not_after = not_after_of(own);
+  not_after = time_of(X509_get0_notAfter(own));
 }
 
 void use_key(SSL_CTX* context, const TlsConfig& config) {
@@ -175,7 +180,51 @@ std::shared_ptr<SSL_CTX> make_context() {
   return context;
 }
 
+// One in DER, or all of a PEM file.
+std::vector<Certificate> read_pem_or_der(const fs::path& path) {
+  const std::string text = read_file(path, kFileBytesMax);
+  const auto* at = reinterpret_cast<const unsigned char*>(text.data());
+  if (X509* const one = d2i_X509(nullptr, &at, static_cast<long>(text.size()))) {
+    std::vector<Certificate> out;
+    out.emplace_back(one);
+    return out;
+  }
+  return read_certificates(path);
+}
+
 }  // namespace
+
+std::string client_certificate_fault(const fs::path& file, const TlsConfig* listener,
+                                     pki::Time now) {
+  const std::vector<Certificate> chain = read_pem_or_der(file);
+  X509* const own = chain.front().get();
+  if (X509_check_purpose(own, X509_PURPOSE_SSL_CLIENT, 0) != 1) {
+    return "this certificate is not one for TLS clients (its usages forbid it)";
+  }
+  if (listener == nullptr) return {};
+  const std::shared_ptr<SSL_CTX> context = make_context();
+  use_client_ca(context.get(), listener->client_ca);
+  const std::unique_ptr<STACK_OF(X509), Deleter<STACK_OF(X509), free_stack>> others(
+      sk_X509_new_null());
+  for (const Certificate& one : chain) {
+    if (!others || sk_X509_push(others.get(), one.get()) <= 0) throw std::bad_alloc();
+  }
+  const std::unique_ptr<X509_STORE_CTX, Deleter<X509_STORE_CTX, X509_STORE_CTX_free>> check(
+      X509_STORE_CTX_new());
+  if (!check || X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(context.get()), own,
+                                    others.get()) != 1) {
+    throw std::bad_alloc();
+  }
+  X509_VERIFY_PARAM* const rules = X509_STORE_CTX_get0_param(check.get());
+  X509_VERIFY_PARAM_set1(rules, SSL_CTX_get0_param(context.get()));
+  X509_VERIFY_PARAM_set_auth_level(rules, SSL_CTX_get_security_level(context.get()));
+  const pki::Time begins = time_of(X509_get0_notBefore(own));
+  X509_VERIFY_PARAM_set_time(rules, std::max(now, begins).time_since_epoch().count());
+  if (X509_verify_cert(check.get()) == 1) return {};
+  const char* const why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get()));
+  ERR_clear_error();
+  return fmt::format("{} would not let this certificate in: {}", listener->client_ca.string(), why);
+}
 
 TlsContext::Loaded TlsContext::load(const TlsConfig& config, pki::Time now) {
   Loaded out;

@@ -69,4 +69,10 @@ class TlsContext {
   std::string fault_;
 };
 
+// Why a client with the certificate in `file` (DER, or PEM with its chain after it) would not get
+// in, in words; empty if it would, perhaps once its time has begun. Without a listener: what the
+// certificate says of itself. Throws as TlsContext does for files that can't be read.
+[[nodiscard]] std::string client_certificate_fault(const std::filesystem::path& file,
+                                                   const TlsConfig* listener, pki::Time now);
+
 }  // namespace server

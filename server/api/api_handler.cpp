@@ -48,6 +48,20 @@ std::string safe_text(const std::exception& error) {
   return dynamic_cast<const nlohmann::json::exception*>(&error) != nullptr ? "" : error.what();
 }
 
+// What there is to say to what did not become a request.
+std::string_view refusal_detail(ProblemKind kind) {
+  switch (kind) {
+    case ProblemKind::invalid_request:
+      return "This is not an HTTP request that can be answered: its framing is wrong, or a header "
+             "field that may come once came twice.";
+    case ProblemKind::rate_limited:
+      return "This certificate has as many connections as it may. Use those again, or close some.";
+    case ProblemKind::overloaded:
+      return "Bodies of too many requests are on their way. Nothing was done.";
+    default: return "";
+  }
+}
+
 std::string thumbprint_party(const PeerCertificate* peer) {
   return peer == nullptr ? std::string("nobody") : pki::to_hex(peer->thumbprint);
 }
@@ -232,7 +246,7 @@ std::string ApiHandler::headers(const HttpRequest& request, const Exchange& exch
     add("Retry-After", std::to_string(*response.retry_after_seconds));
   }
   if (response.status == 401) {
-    const bool had_token = !request.authorization.empty();
+    const bool had_token = bearer_token(request.authorization).has_value();
     add("WWW-Authenticate", had_token ? R"(Bearer error="invalid_token")" : "Bearer");
   }
   if (response.media_type.starts_with("text/html")) {
@@ -266,20 +280,21 @@ void ApiHandler::respond(const HttpRequest& request, HttpConnection& connection,
 HttpRefusal ApiHandler::refused(unsigned status) {
   const ProblemKind kind = status == 408   ? ProblemKind::request_timeout
                            : status == 413 ? ProblemKind::payload_too_large
+                           : status == 429 ? ProblemKind::rate_limited
                            : status == 431 ? ProblemKind::header_too_large
+                           : status == 503 ? ProblemKind::overloaded
                            : status >= 500 ? ProblemKind::internal_error
                                            : ProblemKind::invalid_request;
   const std::string id = make_request_id();
   common_.stats.count_problem(kind);
   common_.stats.count(std::nullopt, problem_type(kind).status, {});
-  const Problem problem(
-      kind, kind == ProblemKind::invalid_request
-                ? "This is not an HTTP request that can be answered: its framing is wrong, or a "
-                  "header field that may come once came twice."
-                : "");
-  return {fmt::format("X-Request-Id: {}\r\nCache-Control: no-store\r\nContent-Type: {}\r\n", id,
-                      kProblemMediaType),
-          problem_json(problem, common_.config.base_url, id).dump()};
+  const Problem problem(kind, std::string(refusal_detail(kind)));
+  std::string headers = fmt::format(
+      "X-Request-Id: {}\r\nCache-Control: no-store\r\nContent-Type: {}\r\n", id, kProblemMediaType);
+  if (const auto wait = retry_after(problem)) {
+    headers += fmt::format("Retry-After: {}\r\n", wait->count());
+  }
+  return {std::move(headers), problem_json(problem, common_.config.base_url, id).dump()};
 }
 
 }  // namespace server

@@ -32,6 +32,14 @@ std::string request_sha256(const HttpRequest& request) {
   return {bytes.begin(), bytes.end()};
 }
 
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 void read_body(const HttpRequest& request, const Route& route, ApiRequest& out) {
   if (route.body == Route::Body::none) {
     if (request.body.empty()) return;
@@ -40,6 +48,15 @@ void read_body(const HttpRequest& request, const Route& route, ApiRequest& out) 
   if (request.content_type != "application/json") {
     throw Problem(ProblemKind::unsupported_media_type,
                   "Send the body as JSON, with Content-Type: application/json.");
+  }
+  // RFC 8259 8.1: JSON has no parameter of that name; but who says something else means it.
+  if (!request.charset.empty() && !equal_in_any_case(request.charset, "utf-8")) {
+    throw Problem(ProblemKind::unsupported_media_type, "JSON is UTF-8 and in no other charset.");
+  }
+  if (!request.content_encoding.empty() &&
+      !equal_in_any_case(request.content_encoding, "identity")) {
+    throw Problem(ProblemKind::unsupported_media_type,
+                  "Send the body as it is, without a Content-Encoding.");
   }
   out.body = parse_strict_json(request.body);
 }
@@ -76,6 +93,12 @@ void read_request(const HttpRequest& request, const Route& route, ApiRequest& ou
   out.authorization = request.authorization;
   out.if_match = request.if_match;
   out.accept_language = request.accept_language;
+}
+
+std::optional<std::string> bearer_token(std::string_view authorization) {
+  constexpr std::string_view kScheme = "Bearer ";
+  if (!equal_in_any_case(authorization.substr(0, kScheme.size()), kScheme)) return std::nullopt;
+  return std::string(authorization.substr(kScheme.size()));
 }
 
 std::string read_idempotency_key(std::string_view field) {

@@ -15,6 +15,10 @@ namespace server {
 // idempotency_key_missing, idempotency_key_invalid.
 void read_request(const HttpRequest& request, const Route& route, ApiRequest& out);
 
+// The token of an Authorization field; nothing if that is empty or of another scheme, whose name is
+// written in any case (RFC 9110 11.1).
+[[nodiscard]] std::optional<std::string> bearer_token(std::string_view authorization);
+
 // The key itself: 1 to 255 visible ASCII characters, bare or as a string of structured fields
 // (draft-ietf-httpapi-idempotency-key-header: "8e03…" with quotation marks); both name the same
 // key. Throws Problem(idempotency_key_invalid).

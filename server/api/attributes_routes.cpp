@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "server/api/api_request.hpp"
 #include "server/api/consents_routes.hpp"
 #include "server/api/members.hpp"
 #include "server/log.hpp"
@@ -36,10 +37,10 @@ void read_query(Members& from, AttributeQuery& out) {
   if (from.flag("force")) out.ask = AttributeQuery::Ask::always;
 }
 
-std::string bearer_token(const ApiRequest& request) {
-  constexpr std::string_view kScheme = "Bearer ";
-  if (!request.authorization.starts_with(kScheme)) throw Problem(ProblemKind::token_missing);
-  return request.authorization.substr(kScheme.size());
+std::string token_of(const ApiRequest& request) {
+  auto token = bearer_token(request.authorization);
+  if (!token) throw Problem(ProblemKind::token_missing);
+  return *std::move(token);
 }
 
 AttributeQuery query_of(const ApiRequest& request) {
@@ -59,7 +60,7 @@ ApiResponse response_of(Answer answer) {
 
 asio::awaitable<ApiResponse> post_query(AttributeService& service, ApiRequest& request) {
   AttributeQuery query = query_of(request);
-  query.token = bearer_token(request);
+  query.token = token_of(request);
   Members body(request.body);
   read_query(body, query);
   body.finish();
@@ -138,7 +139,7 @@ asio::awaitable<ApiResponse> post_batch(AttributeService& service, ApiRequest& r
 
 asio::awaitable<ApiResponse> post_match(AttributeService& service, ApiRequest& request) {
   AttributeQuery query = query_of(request);
-  query.token = bearer_token(request);
+  query.token = token_of(request);
   Members body(request.body);
   static_cast<void>(body.optional_integer("subject_version", 1, INT32_MAX));
   static_cast<void>(body.optional_choice("normalization", {kNormalization}));
@@ -156,6 +157,10 @@ asio::awaitable<ApiResponse> post_match(AttributeService& service, ApiRequest& r
     values.address = take(address->text("formatted", {.max = 512}));
   }
   values.birthdate = take(given.optional_text("birthdate", {.max = 10, .min = 10}));
+  if (values.birthdate && !is_day_of_register(values.birthdate->reveal())) {
+    throw Problem(ProblemKind::value_out_of_range, {},
+                  {{"/values/birthdate", "out_of_range", "a day, as 1980-02-29"}});
+  }
   values.gender = take(given.optional_choice("gender", {"male", "female", "unknown"}));
   body.finish();
   query.attributes = values.names();

@@ -21,6 +21,7 @@ constexpr std::size_t kCertificateOctets = 8 << 10;
 constexpr std::size_t kSignatureOctets = 2 << 10;
 constexpr std::size_t kCmsOctets = 64 << 10;
 constexpr std::size_t kReissueMax = 1000;
+constexpr const char* kDocumentPointer = "/evidence/document";
 
 std::vector<std::string> read_scopes(Members& from) {
   auto scopes = from.texts("scopes", {.max = 32, .max_items = 4});
@@ -50,6 +51,17 @@ Evidence read_evidence(Members from) {
     out.signature = from.base64("signature", kSignatureOctets);
   }
   return out;
+}
+
+// Faults of the JSON itself say where in the document they are.
+nlohmann::json parse_document(std::string_view text) {
+  try {
+    return parse_strict_json(text);
+  } catch (const Problem& problem) {
+    std::vector<FieldFault> faults = problem.faults();
+    for (FieldFault& one : faults) one.pointer = kDocumentPointer + one.pointer;
+    throw Problem(problem.kind(), problem.detail(), std::move(faults));
+  }
 }
 
 NewConsentRequest read_registration(const ApiRequest& request) {
@@ -212,8 +224,8 @@ std::uint32_t limit_of(const ApiRequest& request) {
 // Its faults are the evidence's, and point into the document.
 SignedDocument read_consent_document(std::string_view json) {
   try {
-    const nlohmann::json parsed = parse_strict_json(json);
-    Members document(parsed, "/evidence/document");
+    const nlohmann::json parsed = parse_document(json);
+    Members document(parsed, kDocumentPointer);
     SignedDocument out;
     out.institution = document.text("institution", {.max = 64});
     out.service = document.text("service", {.max = 64});

@@ -17,16 +17,29 @@
 namespace server {
 namespace {
 
+// A tenth of all connections may be of one certificate, unless configured.
+constexpr std::uint32_t kCertificateConnections = 10;
+constexpr std::uint32_t kCertificateConnectionsMin = 16;
+// So many of the largest bodies may be on their way at once. Beyond, requests are answered 503.
+constexpr std::uint64_t kLargestBodies = 32;
+
 HttpServer::Options options_of(const ApiConfig& config, std::shared_ptr<TlsContext> tls) {
   HttpServer::Options options;
   options.listen = config.listen;
   options.tls = std::move(tls);
   options.threads =
       config.threads != 0 ? config.threads : std::max(1U, std::thread::hardware_concurrency());
-  options.connections_max = config.connections_max;
+  options.budget.connections = config.connections_max;
+  options.budget.certificate_connections =
+      config.certificate_connections_max != 0
+          ? config.certificate_connections_max
+          : std::max(kCertificateConnectionsMin, config.connections_max / kCertificateConnections);
+  options.budget.body_bytes =
+      kLargestBodies * std::max(config.request_bytes_max, config.batch_bytes_max);
   options.limits.body_bytes_max = config.request_bytes_max;
   options.limits.request_timeout = config.request_timeout;
-  options.limits.handshake_timeout = config.request_timeout;
+  options.limits.handshake_timeout =
+      std::min(config.request_timeout, options.limits.handshake_timeout);
   options.limits.idle_timeout = config.idle_timeout;
   options.limits.fields = HeaderFields::of_api;
   options.drain_timeout = config.drain_timeout;
@@ -116,7 +129,8 @@ void PlatformServer::describe(MetricsText& text) const {
   services_->describe(text);
   if (fan_out_) add_feed_metrics(text, fan_out_->stats(), room_.waiters(), clock_());
   text.gauge("tashika_api_open_connections", "Connections to the API's listener.", {},
-             static_cast<double>(http_->open_connections()));
+             static_cast<double>(http_->budget().open_connections()));
+  http_->budget().describe(text, "api");
   const Database::Load load = database_.load();
   text.gauge("tashika_database_waiting", "Pieces of work that wait for a connection.", {},
              static_cast<double>(load.waiting));

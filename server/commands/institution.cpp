@@ -1,6 +1,7 @@
 // tashika institution: who may use the API.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include "server/files.hpp"
 #include "server/store/institutions.hpp"
 #include "server/store/key_ring.hpp"
+#include "server/tls.hpp"
 
 namespace server {
 namespace {
@@ -58,24 +60,34 @@ class Work {
   Session session_;
 };
 
+bool looks_like_id(std::string name) {
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name.starts_with("inst_");
+}
+
 int run_add(const Options& options) {
   constexpr std::string_view kAllowed =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-  if (options.institution.size() > 64 ||
-      !std::isalnum(static_cast<unsigned char>(options.institution.front())) ||
-      options.institution.find_first_not_of(kAllowed) != std::string::npos) {
+  const std::string& name = options.institution;
+  if (name.empty() || name.size() > 64 || !std::isalnum(static_cast<unsigned char>(name.front())) ||
+      name.find_first_not_of(kAllowed) != std::string::npos) {
     throw ConfigError(
         {"a name is 1 to 64 letters, digits, '-', '_' or '.', a letter or digit first"});
+  }
+  if (looks_like_id(name)) {
+    throw ConfigError({"a name that begins with `inst_` would be taken for an id"});
   }
   Work work(options);
   KeyRing keys(work.database().key_encryption_key);
   try {
-    const std::string id = add_institution(work.session(), options.institution, wall_clock());
+    const std::string id = add_institution(work.session(), name, wall_clock());
     keys.add_data_key(work.session(), id, wall_clock());
     work.session().commit();
     fmt::print("{}\n", id);
   } catch (const AlreadyThere&) {
-    throw std::runtime_error(fmt::format("there is an institution `{}`", options.institution));
+    throw std::runtime_error(
+        fmt::format("there is an institution `{}`, perhaps in other capitals", name));
   }
   return kExitOk;
 }
@@ -169,7 +181,21 @@ int run_service_end(const Options& options) {
 std::vector<std::uint8_t> read_certificate(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   if (auto pem = pki::decode_pem(text, "CERTIFICATE")) return *std::move(pem);
+  if (text.find("PRIVATE KEY-----") != std::string::npos) {
+    throw std::runtime_error(
+        fmt::format("{}: this is a private key, which nobody but its holder should have; give the "
+                    "certificate",
+                    file.string()));
+  }
   return pki::to_vector(pki::as_bytes(text));
+}
+
+// Why nobody would get in with this certificate; empty if they would.
+std::string client_fault(const Options& options, const pki::Certificate& certificate) {
+  if (certificate.is_ca) return "this is the certificate of a CA; give that of a client";
+  const Config config = load_config(options.config);
+  return client_certificate_fault(options.file, config.api ? &config.api->tls : nullptr,
+                                  wall_clock());
 }
 
 int run_certificate_add(const Options& options) {
@@ -186,6 +212,9 @@ int run_certificate_add(const Options& options) {
   if (parsed->not_after < wall_clock()) {
     throw std::runtime_error(fmt::format("{}: this certificate ended at {}", options.file.string(),
                                          pki::to_string(parsed->not_after)));
+  }
+  if (const std::string fault = client_fault(options, *parsed); !fault.empty()) {
+    throw std::runtime_error(fmt::format("{}: {}", options.file.string(), fault));
   }
   ClientCertificate certificate;
   const auto digest = pki::digest(pki::DigestAlgorithm::sha256, der);
@@ -249,6 +278,7 @@ void add_institution_commands(CLI::App& app, Run& run) {
   };
   CLI::App* institution = app.add_subcommand("institution", "Who may use the API");
   institution->require_subcommand(1);
+  institution->footer("Example:\n  tashika institution list --config tashika.toml");
   takes_institution(add(institution, "add", "A new institution; prints its id",
                         "tashika institution add --config tashika.toml example-bank", run_add));
   add(institution, "list", "All of them, with services and certificates",
@@ -263,6 +293,9 @@ void add_institution_commands(CLI::App& app, Run& run) {
 
   CLI::App* service = institution->add_subcommand("service", "What its customers consent to");
   service->require_subcommand(1);
+  service->footer(
+      "Example:\n  tashika institution service add --config tashika.toml example-bank "
+      "svc_retail-accounts");
   for (const auto& [name, about, what] :
        {std::tuple{"add", "A new service", &run_service_add},
         std::tuple{"end", "Take no new consents for it", &run_service_end}}) {
@@ -279,6 +312,9 @@ void add_institution_commands(CLI::App& app, Run& run) {
 
   CLI::App* certificate = institution->add_subcommand("certificate", "Its TLS client certificates");
   certificate->require_subcommand(1);
+  certificate->footer(
+      "Example:\n  tashika institution certificate add --config tashika.toml example-bank "
+      "client.pem --roles poller,query");
   CLI::App* certificate_add =
       add(certificate, "add", "Let a certificate in; prints its thumbprint",
           "tashika institution certificate add --config tashika.toml example-bank client.pem "

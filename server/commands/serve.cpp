@@ -30,21 +30,46 @@ pki::Time wall_clock() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
+unsigned threads_of(std::uint32_t configured) {
+  return configured != 0 ? configured : std::max(1U, std::thread::hardware_concurrency());
+}
+
+// The descriptors that the listeners for everybody leave alone.
+rlim_t reserved_descriptors(const Config& config) {
+  constexpr rlim_t kFiles = 16;     // standard streams, and files that are open for a moment
+  constexpr rlim_t kWorker = 4;     // its event loop, and its acceptor
+  constexpr rlim_t kScrapers = 16;  // connections to [ops]
+  constexpr rlim_t kListeners = 8;  // connections of the feed and the watcher, beside the pool
+  rlim_t out = kFiles;
+  if (config.ocsp) out += kWorker * threads_of(config.ocsp->threads);
+  if (config.ops) out += kWorker + kScrapers;
+  if (config.api) out += kWorker * threads_of(config.api->threads) + config.authority->connections;
+  if (config.database) out += config.database->connections + kListeners;
+  return out;
+}
+
 // As many descriptors as the system lets us have. Where they are fewer than the listeners may have
 // connections, each gets its share.
 void share_descriptors(Config& config) {
-  constexpr rlim_t kOwn = 64;  // files and listeners of the server itself, and its database
+  constexpr rlim_t kFewest = 16;  // connections of a listener that is worth starting
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
   std::uint32_t* const ocsp = config.ocsp ? &config.ocsp->connections_max : nullptr;
   std::uint32_t* const api = config.api ? &config.api->connections_max : nullptr;
-  const rlim_t own =
-      kOwn + (api ? config.database->connections + config.authority->connections : 0);
+  const rlim_t own = reserved_descriptors(config);
   const rlim_t wanted = rlim_t{ocsp ? *ocsp : 0} + (api ? *api : 0);
   if (limit.rlim_max >= wanted + own) return;
-  const rlim_t fit = std::max<rlim_t>(limit.rlim_max, 2 * own) - own;
+  const rlim_t least =
+      own + std::min(wanted, kFewest * (rlim_t{ocsp != nullptr} + rlim_t{api != nullptr}));
+  if (limit.rlim_max < least) {
+    throw std::runtime_error(
+        fmt::format("only {} files may be open, and this configuration needs {} at least: raise "
+                    "the hard limit (`ulimit -Hn`, LimitNOFILE= of systemd)",
+                    limit.rlim_max, least));
+  }
+  const rlim_t fit = limit.rlim_max - own;
   for (std::uint32_t* const one : {ocsp, api}) {
     if (one == nullptr) continue;
     const auto share = static_cast<std::uint32_t>(std::max<rlim_t>(1, *one * fit / wanted));
@@ -64,12 +89,13 @@ HttpServer::Options ocsp_options(const OcspConfig& config, std::shared_ptr<TlsCo
   options.listen = config.listen;
   options.tls = std::move(tls);
   options.threads = threads;
-  options.connections_max = config.connections_max;
+  options.budget.connections = config.connections_max;
   options.limits.body_bytes_max = config.request_bytes_max;
   // A GET carries the body in its path, in base64 with every character escaped at the worst.
   options.limits.header_bytes_max = std::max<std::uint32_t>(16 << 10, config.request_bytes_max * 3);
   options.limits.request_timeout = config.request_timeout;
-  options.limits.handshake_timeout = config.request_timeout;
+  options.limits.handshake_timeout =
+      std::min(config.request_timeout, options.limits.handshake_timeout);
   options.limits.idle_timeout = config.idle_timeout;
   options.drain_timeout = config.drain_timeout;
   return options;
@@ -104,15 +130,13 @@ class OcspServer {
   void describe(MetricsText& text) const {
     text.worker_stats(stats_);
     text.gauge("tashika_http_open_connections", "Connections to the OCSP listener.", {},
-               static_cast<double>(http_->open_connections()));
+               static_cast<double>(http_->budget().open_connections()));
+    http_->budget().describe(text, "ocsp");
     if (tls_) describe_tls(text, "ocsp", *tls_);
   }
 
  private:
-  static unsigned threads(const Config& config) {
-    return config.ocsp->threads != 0 ? config.ocsp->threads
-                                     : std::max(1U, std::thread::hardware_concurrency());
-  }
+  static unsigned threads(const Config& config) { return threads_of(config.ocsp->threads); }
 
   const std::shared_ptr<TlsContext> tls_;
   std::vector<std::unique_ptr<WorkerStats>> stats_;
@@ -178,7 +202,7 @@ std::unique_ptr<HttpServer> make_ops(const Serving& serving) {
   if (!serving.config.ops) return nullptr;
   HttpServer::Options options;
   options.listen = *serving.config.ops;
-  options.connections_max = 256;
+  options.budget.connections = 256;
   return std::make_unique<HttpServer>(options, [&serving](unsigned) {
     return std::make_unique<OpsHandler>([&serving] { return readiness(serving); },
                                         [&serving] { return metrics(serving); });

@@ -37,6 +37,21 @@ std::vector<std::uint8_t> signing_certificate(const Evidence& evidence) {
   return std::move(signer->certificate);
 }
 
+// A certificate that is good now, and a consent of before or after its time: then it is the time
+// that is likely wrong.
+void check_validity(const pki::Certificate& certificate, pki::Time consented_at, pki::Time now) {
+  constexpr ProblemKind kKind = ProblemKind::evidence_certificate_not_valid;
+  if (!certificate.is_valid_at(now)) {
+    throw Problem(kKind, now < certificate.not_before ? "The certificate has not begun yet."
+                                                      : "The certificate has ended.");
+  }
+  if (certificate.is_valid_at(consented_at)) return;
+  const bool is_before = consented_at < certificate.not_before;
+  const std::string what =
+      is_before ? "lies before the certificate's beginning" : "lies after the certificate's end";
+  throw Problem(kKind, "consented_at " + what + ".", {{"/consented_at", "out_of_range", what}});
+}
+
 // The lists in force must know the certificate as good. Doubt is no answer.
 void check_status(const IssuerSnapshot& known, pki::Bytes serial, pki::Time now) {
   if (!known.lists) throw Problem(ProblemKind::status_stale, "there are no lists of this issuer");
@@ -107,9 +122,7 @@ CheckedEvidence EvidenceChecker::check(const Evidence& evidence, const Agreement
   if (const auto kind = pki::check_signing_certificate(*certificate, policies); !kind) {
     fail_with(ProblemKind::evidence_certificate_unsupported, kind.error());
   }
-  if (!certificate->is_valid_at(now) || !certificate->is_valid_at(agreement.consented_at)) {
-    throw Problem(ProblemKind::evidence_certificate_not_valid);
-  }
+  check_validity(*certificate, agreement.consented_at, now);
   if (evidence.format == "raw" &&
       !pki::verify_document_signature(*certificate, evidence.document, evidence.signature)) {
     throw Problem(ProblemKind::evidence_signature_mismatch);

@@ -111,6 +111,21 @@ Redacted<std::string> normalised(std::string_view text) {
   return Redacted<std::string>(std::move(out));
 }
 
+bool is_day_of_register(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+  const auto number = [&](std::size_t from, std::size_t size) {
+    int out = 0;
+    for (const char c : text.substr(from, size)) {
+      if (c < '0' || c > '9') return 0;
+      out = out * 10 + (c - '0');
+    }
+    return out;
+  };
+  const int month = number(5, 2);
+  const int day = number(8, 2);
+  return number(0, 4) >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
 std::vector<std::string> MatchValues::names() const {
   std::vector<std::string> out;
   if (name) out.emplace_back("name");

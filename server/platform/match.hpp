@@ -22,6 +22,9 @@ namespace server {
 inline constexpr std::string_view kNormalization = "jp-2026-1";
 [[nodiscard]] Redacted<std::string> normalised(std::string_view text);
 
+// Is this YYYY-MM-DD with a month and a day that may be? Registers know a 30 February.
+[[nodiscard]] bool is_day_of_register(std::string_view text);
+
 struct MatchValues {
   std::optional<Redacted<std::string>> name;
   std::optional<Redacted<std::string>> address;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "libpki/bytes.hpp"
-#include "server/platform/problem.hpp"
 
 namespace server {
 namespace {
@@ -38,14 +37,21 @@ std::string read_page_token(const SecretKey& key, std::string_view list,
   std::vector<std::uint8_t> octets;
   if (token.size() > kTokenMax || !pki::decode_base64url(token, octets) ||
       octets.size() < 1 + kMacOctets || octets[0] != kVersion) {
-    throw Problem(ProblemKind::not_found);
+    throw bad_page_token();
   }
   const std::string place(octets.begin() + 1 + kMacOctets, octets.end());
   const auto tag = mac_of(key, list, institution_id, place);
   if (!equal_in_constant_time(tag, pki::Bytes(octets).subspan(1, kMacOctets))) {
-    throw Problem(ProblemKind::not_found);
+    throw bad_page_token();
   }
   return place;
+}
+
+Problem bad_page_token() {
+  return Problem(ProblemKind::value_out_of_range,
+                 "The page token is none of this list: begin again without it.",
+                 {{"page_token", "not_of_this_list",
+                   "the next_page_token of an answer to the same request, else unchanged"}});
 }
 
 }  // namespace server

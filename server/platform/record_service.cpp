@@ -15,6 +15,7 @@ namespace server {
 namespace {
 
 constexpr int kUsageDaysMax = 400;
+constexpr std::chrono::sys_days kFirstDay = std::chrono::year(1) / 1 / 1;
 
 nlohmann::ordered_json disclosure_json(const Disclosure& one) {
   nlohmann::ordered_json out = {{"disclosure_id", one.disclosure_id},
@@ -51,7 +52,8 @@ std::optional<DisclosurePlace> read_place(const std::string& text) {
 // The day's beginning in Japan.
 pki::Time read_day(const std::string& text, const char* name) {
   const auto time = pki::time_from_rfc3339(fmt::format("{}T00:00:00Z", text));
-  if (text.size() == 10 && time) {
+  // PostgreSQL has no year 0; and the first day of year 1 begins in it, seen from UTC.
+  if (text.size() == 10 && time && *time > kFirstDay) {
     return pki::start_of_japanese_day(std::chrono::floor<std::chrono::days>(*time));
   }
   throw Problem(ProblemKind::value_out_of_range, {},
@@ -81,7 +83,7 @@ boost::asio::awaitable<nlohmann::ordered_json> RecordService::disclosures(
     if (!question.page_token.empty()) {
       const auto place =
           read_place(read_page_token(key, name, institution_id, question.page_token));
-      if (!place) throw Problem(ProblemKind::not_found);
+      if (!place) throw bad_page_token();
       filter.after = *place;
     }
     const auto found = list_disclosures(session, filter);

@@ -134,10 +134,11 @@ std::vector<Institution> list_institutions(Session& session) {
 }
 
 std::optional<Institution> find_institution(Session& session, const std::string& name) {
-  for (Institution& one : list_institutions(session)) {
-    if (one.name == name || one.institution_id == name) return std::move(one);
-  }
-  return std::nullopt;
+  std::vector<Institution> all = list_institutions(session);
+  auto found = std::ranges::find(all, name, &Institution::institution_id);
+  if (found == all.end()) found = std::ranges::find(all, name, &Institution::name);
+  if (found == all.end()) return std::nullopt;
+  return std::move(*found);
 }
 
 bool set_institution_active(Session& session, const std::string& institution_id, bool active,

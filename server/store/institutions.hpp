@@ -68,10 +68,11 @@ struct Institution {
   std::vector<ClientCertificate> certificates;
 };
 
-// Without its data key, which the key ring adds. Throws AlreadyThere.
+// Without its data key, which the key ring adds. Throws AlreadyThere, also for a name that differs
+// from another in capitals only.
 [[nodiscard]] std::string add_institution(Session& session, const std::string& name, pki::Time now);
 [[nodiscard]] std::vector<Institution> list_institutions(Session& session);
-// By name or id. Nothing if there is none.
+// By id or name. Nothing if there is none.
 [[nodiscard]] std::optional<Institution> find_institution(Session& session,
                                                           const std::string& name);
 // False if it was so already.

@@ -90,8 +90,24 @@ std::string_view text(const Json& object, const char* name, std::size_t octets_m
   return found;
 }
 
+// Texts are shown to people and put into files: no control characters (C0, DEL, C1 in UTF-8).
+bool has_control_characters(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto octet = static_cast<unsigned char>(text[i]);
+    if (octet < 0x20 || octet == 0x7F) return true;
+    const bool is_c1 =
+        octet == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (is_c1) return true;
+  }
+  return false;
+}
+
 Redacted<std::string> redacted(const Json& object, const char* name) {
-  return Redacted<std::string>(std::string(text(object, name, kTextMax)));
+  const std::string_view found = text(object, name, kTextMax);
+  if (has_control_characters(found)) {
+    bad(fmt::format("the answer's \"{}\" has control characters", name));
+  }
+  return Redacted<std::string>(std::string(found));
 }
 
 pki::Time time(const Json& object, const char* name) {
@@ -184,7 +200,11 @@ NewerCertificate newer(const Json& object) {
 
 MappedText mapped_text(const Json& items, const char* name) {
   const Json& item = member(items, name, Json::value_t::object);
-  return {redacted(item, "text"), redacted(item, "map")};
+  MappedText out{redacted(item, "text"), redacted(item, "map")};
+  if (out.map.reveal().find_first_not_of("0123456789") != std::string::npos) {
+    bad(fmt::format("the answer's \"map\" of \"{}\" has other than digits", name));
+  }
+  return out;
 }
 
 FourInformation items(const Json& object, const std::vector<InformationItem>& asked) {

@@ -74,6 +74,16 @@ TEST_CASE("parameters are decoded; unknown, doubled and malformed ones are all t
   CHECK(faults("/x?%E5%B1%B1%E7%94%B0=1") == "invalid-request :unknown_parameter");
 }
 
+TEST_CASE("a token's scheme is written in any case, and no other is one") {
+  CHECK(bearer_token("Bearer abc") == "abc");
+  CHECK(bearer_token("bearer abc") == "abc");
+  CHECK(bearer_token("BEARER abc") == "abc");
+  for (const char* field : {"", "Bearer", "Basic abc", "Bearerabc", " Bearer abc", "DPoP abc"}) {
+    INFO(field);
+    CHECK_FALSE(bearer_token(field).has_value());
+  }
+}
+
 TEST_CASE("tokens in addresses are noticed, whatever they are called") {
   CHECK(has_token_in_query("/x?access_token=abc"));
   CHECK(has_token_in_query("/x?limit=1&%74oken=abc"));

@@ -251,12 +251,15 @@ def test_24_bodies_have_limits(server, platform):
             assert answer.is_problem("payload-too-large", 413)
 
 
-def test_a_body_must_say_that_it_is_json(a):
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
-        assert a.call("PUT", ACKNOWLEDGEMENT, b'{"cursor":"x"}', {"Content-Type": kind}).is_problem(
-            "unsupported-media-type", 415)
-    answer = a.call("PUT", ACKNOWLEDGEMENT, b'{"cursor":"x"}', {"Content-Type": "application/json; charset=utf-8"})
-    assert answer.is_problem("cursor-invalid", 400)
+def test_a_body_must_say_that_it_is_json_in_utf_8(a):
+    def put(**headers):
+        return a.call("PUT", ACKNOWLEDGEMENT, b'{"cursor":"x"}', {name.replace("_", "-"): value for name, value in headers.items()})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/json; charset=shift_jis",
+                 'application/json; a=b; charset="utf-16"'):
+        assert put(Content_Type=kind).is_problem("unsupported-media-type", 415)
+    assert put(Content_Encoding="gzip").is_problem("unsupported-media-type", 415)
+    for kind in ("application/json;charset=UTF-8", 'application/json; a=b; charset="utf-8"'):
+        assert put(Content_Type=kind, Content_Encoding="identity").is_problem("cursor-invalid", 400)
 
 
 def test_a_get_takes_no_body(a):

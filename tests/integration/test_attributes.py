@@ -420,10 +420,29 @@ def test_check_20_comparing_tells_four_words_and_has_a_budget(town, client):
     assert answer.json["results"]["address"] in ("mismatch", "indeterminate")
     assert answer.json["results"]["gender"] == "not_consented"
     assert CANARY_NAME not in answer.body.decode()
+    values["birthdate"] = "2026-99-99"
+    answer = match()
+    assert answer.is_problem("value-out-of-range", 422) and answer.json["errors"][0]["pointer"] == "/values/birthdate"
+    del values["birthdate"]
     codes = [match().status for _ in range(5)]
     assert codes == [200] * 4 + [429]
     kinds = town.rows("SELECT DISTINCT kind FROM disclosure WHERE consent_id = %s", consent["consent_id"])
     assert kinds == [("match",)]
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+def test_the_scheme_of_a_token_is_written_in_any_case(town, client, scheme):
+    consent = town.consent(town.somebody())
+    answer = client.call("POST", "/v1/attributes/query", {"attributes": ["name"], "purpose": "liveness_check"},
+                         {"Authorization": f"{scheme} {consent['token']}", "Idempotency-Key": str(uuid.uuid4())})
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize("field", ["Basic eDp5", "Bearer", "Token abc"])
+def test_another_scheme_is_no_token(town, client, field):
+    answer = client.call("POST", "/v1/attributes/query", {"attributes": ["name"], "purpose": "liveness_check"},
+                         {"Authorization": field, "Idempotency-Key": str(uuid.uuid4())})
+    assert answer.is_problem("token-missing", 401) and answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_records_of_what_was_given(town, client):
@@ -436,13 +455,18 @@ def test_records_of_what_was_given(town, client):
     rest = client.get(f"/v1/disclosures?consent_id={consent['consent_id']}&limit=2&page_token={page['next_page_token']}")
     assert len(rest.json["items"]) == 1 and rest.json["next_page_token"] is None
     with town.b.client() as other:
-        assert other.get(f"/v1/disclosures?limit=2&page_token={page['next_page_token']}").is_problem("not-found", 404)
+        answer = other.get(f"/v1/disclosures?limit=2&page_token={page['next_page_token']}")
+        assert answer.is_problem("value-out-of-range", 422) and answer.json["errors"][0]["pointer"] == "page_token"
     usage = client.get("/v1/usage?from=2020-01-01&to=2020-12-31")
     assert usage.status == 200 and usage.json["items"] == []
     today = town.rows("SELECT (now() AT TIME ZONE 'Asia/Tokyo')::date::text")[0][0]
     items = client.get(f"/v1/usage?from={today}&to={today}").json["items"]
     assert any(one["rule"] == "provided" and one["yen"] == 20 * one["uses"] for one in items)
-    assert client.get("/v1/usage?from=tomorrow&to=2026-01-01").is_problem("value-out-of-range", 422)
+    for day in ("tomorrow", "0000-01-01", "0000-12-31", "0001-01-01"):
+        for path in (f"/v1/usage?from={day}&to={day}", f"/v1/disclosures?from={day}", f"/v1/disclosures?to={day}"):
+            assert client.get(path).is_problem("value-out-of-range", 422)
+    assert client.get("/v1/usage?from=0001-01-02&to=0001-01-03").json["items"] == []
+    assert client.get("/v1/disclosures?from=0001-01-02").status == 200
 
 
 def test_what_nobody_finished_is_closed(town):

@@ -54,6 +54,18 @@ def test_help_has_an_example(command):
     assert re.search(rf"example.*tashika {command}", text, re.IGNORECASE | re.DOTALL)
 
 
+@pytest.mark.parametrize("group", ["institution", "institution service", "institution certificate", "audit", "feed"])
+def test_a_group_shows_no_example_of_others(group):
+    assert "tashika ingest" not in output(*group.split(), "--help")
+
+
+@pytest.mark.parametrize("arguments, wrong", [(["frobnicate"], "frobnicate"), (["institution", "remove"], "remove"),
+                                              (["serve", "--confg", "x"], "--confg")])
+def test_the_wrong_word_is_named(arguments, wrong):
+    result = tashika(*arguments)
+    assert result.returncode == 2 and f"`{wrong}`" in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [[], ["ingst"], ["ingest"], ["serve", "--confg", "x"], ["index", "lookup"],
                                        ["inspect", "x"]], ids=" ".join)
 def test_wrong_usage_is_exit_2(arguments):

@@ -98,9 +98,11 @@ def test_evidence_that_cannot_be_read(town, client):
         body["evidence"][name] = base64.b64encode(b"nothing of the kind").decode()
         problem = "evidence-malformed" if name == "certificate" else "evidence-signature-mismatch"
         assert town.register(client, body).is_problem(problem, 422)
-    for document in (b"{}", b"[]", b'{"nonce":"a","nonce":"b"}', b"\xef\xbb\xbf{}"):
+    for document in (b"{}", b"[]", b'{"nonce":"a","nonce":"b"}', b'{"notice":{"a":1.5}}', b"\xef\xbb\xbf{}"):
         body = town.registration(town.a, 4, evidence=town.sign(4, document))
-        assert town.register(client, body).is_problem("evidence-malformed", 422)
+        answer = town.register(client, body)
+        assert answer.is_problem("evidence-malformed", 422)
+        assert all(one["pointer"].startswith("/evidence/document") for one in answer.json["errors"])
 
 
 def test_the_certificate_must_be_one_that_signs(town, client):
@@ -139,6 +141,13 @@ def test_check_26_a_consent_for_one_bank_is_none_for_another(town):
 def test_check_26_a_consent_is_registered_soon_after_it_was_given(town, client, when):
     body = town.registration(town.a, 4, document={"consented_at": when})
     assert town.register(client, body).is_problem("evidence-outside-window", 422)
+
+
+@pytest.mark.parametrize("when, side", [("2001-01-01T00:00:00Z", "before"), ("2099-01-01T00:00:00Z", "after")])
+def test_a_time_that_the_certificate_does_not_cover_is_what_is_named(town, client, when, side):
+    answer = town.register(client, town.registration(town.a, 4, document={"consented_at": when}))
+    assert answer.is_problem("evidence-certificate-not-valid", 422)
+    assert side in answer.json["detail"] and answer.json["errors"][0]["pointer"] == "/consented_at"
 
 
 def test_check_26_evidence_counts_once(town, client):
@@ -223,9 +232,10 @@ def test_pages_have_everything_once(town, client):
         assert "resume_cursor" not in page
         found += [one["consent_id"] for one in page["items"]]
     assert len(found) == len(set(found)) and set(found) == want
-    assert client.get(f"/v1/consents?limit=2&status=active&page_token={token}").is_problem("not-found", 404)
+    assert client.get(f"/v1/consents?limit=2&status=active&page_token={token}").is_problem("value-out-of-range", 422)
+    assert client.get(f"/v1/consents?page_token={token}A").json["errors"][0]["pointer"] == "page_token"
     with town.b.client() as other:
-        assert other.get(f"/v1/consents?limit=2&page_token={token}").is_problem("not-found", 404)
+        assert other.get(f"/v1/consents?limit=2&page_token={token}").is_problem("value-out-of-range", 422)
     assert client.get("/v1/consents?limit=0").is_problem("value-out-of-range", 422)
     assert client.get("/v1/consents?status=gone").is_problem("value-out-of-range", 422)
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from support.database import Cluster, connect, rows
 from support.program import PROGRAM, said, seconds, tashika, toml_lines, wait_until
+from support.tls import SERVER
 
 ROW_TABLES = "SELECT table_name FROM information_schema.columns WHERE table_schema = 'tashika' AND column_name = 'institution_id'"
 SOMEBODY = "inst_" + "a" * 26
@@ -182,12 +183,26 @@ def test_an_institution_with_its_service_and_certificate(place, pki):
     assert (shown["status"], shown["certificates"][0]["status"], shown["services"]) == ("disabled", "revoked", [])
 
 
+def test_a_certificate_that_could_not_get_in_is_not_registered(two_banks, pki):
+    place, _ = two_banks
+
+    def refused(path):
+        return place.fails("institution", "certificate", "add", "bank-a", path, "--roles", "poller")
+
+    assert "a private key" in refused(pki.ca.p256.key_path)
+    assert "of a CA" in refused(pki.ca.p256.certificate_path)
+    assert "TLS clients" in refused(pki.ca.p256.issue("a-server", extensions=[SERVER]).certificate_path)
+
+
 def test_what_can_not_be_is_said(two_banks, pki):
     place, _ = two_banks
     client = pki.ca.p256.issue("client-of-both").certificate_path
     place.ok("institution", "certificate", "add", "bank-a", client, "--roles", "poller")
     assert "registered before" in place.fails("institution", "certificate", "add", "bank-b", client, "--roles", "query")
-    assert "there is an institution `bank-a`" in place.fails("institution", "add", "bank-a")
+    for name in ("bank-a", "BANK-A"):
+        assert f"there is an institution `{name}`" in place.fails("institution", "add", name)
+    assert "taken for an id" in place.fails("institution", "add", "inst_abc", code=2)
+    assert "a name is" in place.fails("institution", "add", "", code=2)
     assert "no institution `bank-c`" in place.fails("institution", "disable", "bank-c")
     assert "roles are" in place.fails("institution", "certificate", "add", "bank-a", client, "--roles", "admin", code=2)
     assert "a name is" in place.fails("institution", "add", "a bank", code=2)

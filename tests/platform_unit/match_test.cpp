@@ -24,6 +24,18 @@ TEST_CASE("jp-2026-1 folds widths, dashes, spaces and cases, and nothing else") 
   CHECK(normalised("\xF0\x9F").reveal().size() > 0);  // what is cut off is no danger
 }
 
+TEST_CASE("a birthdate to compare is a day that a register may have") {
+  for (const char* day : {"1980-02-29", "1898-02-30", "0001-01-01", "9999-12-31"}) {
+    CHECK(is_day_of_register(day));
+  }
+  for (const char* day :
+       {"2026-99-99", "2026-13-01", "2026-00-01", "2026-01-32", "2026-01-00", "0000-01-01",
+        "2026-1-001", "2026/01/01", "20260101", "+026-01-01", "", "２０２"}) {
+    INFO(day);
+    CHECK_FALSE(is_day_of_register(day));
+  }
+}
+
 TEST_CASE("a comparison has four answers") {
   CHECK(name_verdict("山田 太郎", "山田　太郎") == "match");
   CHECK(name_verdict("山田次郎", "山田　太郎") == "mismatch");

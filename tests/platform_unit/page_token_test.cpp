@@ -13,7 +13,13 @@ TEST_CASE("a page token gives its place back, and to nobody else") {
   const SecretKey key = SecretKey::random();
   const std::string token = make_page_token(key, "consents all", "inst_a", "cns_x");
   CHECK(read_page_token(key, "consents all", "inst_a", token) == "cns_x");
-  CHECK_THROWS_AS(read_page_token(key, "consents all", "inst_b", token), Problem);
+  try {
+    static_cast<void>(read_page_token(key, "consents all", "inst_b", token));
+    FAIL("a page token of another institution was taken");
+  } catch (const Problem& problem) {
+    CHECK(problem.kind() == ProblemKind::value_out_of_range);
+    CHECK(problem.faults().at(0).pointer == "page_token");
+  }
   CHECK_THROWS_AS(read_page_token(key, "consents active", "inst_a", token), Problem);
   CHECK_THROWS_AS(read_page_token(SecretKey::random(), "consents all", "inst_a", token), Problem);
   CHECK_THROWS_AS(read_page_token(key, "consents all", "inst_a", ""), Problem);

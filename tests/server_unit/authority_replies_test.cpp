@@ -177,6 +177,13 @@ TEST_CASE("authority: an answer that is not as the protocol says is none", "[aut
       {"/answered_at", "2026-04-31T00:00:00Z"},
       {"/answered_at", "2026-04-03T00:00:01+09:00"},
       {"/items/sex", ""},
+      {"/items/name/text", std::string("a\0b", 3)},
+      {"/items/name/text", "渡辺\n浩"},
+      {"/items/address/text", "東京都\x7F"},
+      {"/items/address/text", "東京\u0085都"},
+      {"/items/birthdate", "3195\t0700"},
+      {"/items/name/map", "01x0"},
+      {"/items/address/map", "０００"},
       {"/items/birthdate", std::string(5000, '1')},
   };
   for (const auto& [member, value] : kWrong) {

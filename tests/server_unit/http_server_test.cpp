@@ -131,7 +131,9 @@ class Served {
     http_->post_to_all(
         [](server::HttpHandler& handler) { static_cast<Handler&>(handler).answer(); });
   }
-  [[nodiscard]] std::uint64_t open_connections() const { return http_->open_connections(); }
+  [[nodiscard]] std::uint64_t open_connections() const {
+    return http_->budget().open_connections();
+  }
   void end() { http_->drain_and_join(); }
 
   Handler::Notes notes;

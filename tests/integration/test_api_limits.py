@@ -1,0 +1,171 @@
+"""What one party can take of the API's listener: connections, memory for bodies, descriptors. The others stay."""
+import contextlib
+import json
+import resource
+import socket
+
+import pytest
+from support import crl
+from support.database import Cluster
+from support.metrics import Metrics
+from support.pki import DAY, NOW
+from support.platform import Client, Platform
+from support.program import Issuer, said, seconds, tashika, wait_until
+from support.tls import CLIENT, TlsConnection
+
+CHANGES = "/v1/changes"
+PLACES, PLACES_OF_ONE = 24, 4
+BODY = 60_000  # four of them are what one certificate may have on their way, with the limits below
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    made = Cluster()
+    yield made
+    made.remove()
+
+
+def install(directory, cluster, pki, **api):
+    made = Platform(directory, cluster, [Issuer(pki.ca.p256)], api={"threads": 1, "request_timeout": "60s", **api})
+    (directory / "p256.crl").write_bytes(crl.make(pki.ca.p256))
+    made.tashika("ingest")
+    return made
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory, cluster, pki):
+    return install(tmp_path_factory.mktemp("narrow"), cluster, pki, connections_max=PLACES,
+                   certificate_connections_max=PLACES_OF_ONE)
+
+
+@pytest.fixture
+def server(narrow):
+    with narrow.serve() as running:
+        yield running
+
+
+def shortages(server, of):
+    return Metrics(server.ops("/metrics")[1]).value("tashika_http_shortages_total", listener="api", of=of)
+
+
+def connect(platform, holder):
+    return TlsConnection(platform.api_port, Client(platform, holder).context, timeout=20)
+
+
+@contextlib.contextmanager
+def held(connections):
+    try:
+        yield connections
+    finally:
+        for one in connections:
+            one.socket.close()
+
+
+def test_who_would_not_get_in_is_not_registered(narrow):
+    stranger = narrow.strangers.issue("bank-of-strangers", extensions=[CLIENT])
+    result = tashika("institution", "certificate", "add", "bank-b", stranger.certificate_path, "--roles", "poller",
+                     "--config", narrow.config)
+    assert result.returncode == 1 and str(narrow.institutions.certificate_path) in said(result)
+    early = narrow.anybody("early", starts=NOW + DAY)
+    narrow.tashika("institution", "certificate", "add", "bank-b", early.certificate_path, "--roles", "poller")
+
+
+def is_refused(response, code, status):
+    assert (response.status, json.loads(response.body)["code"]) == (status, code)
+    assert response.header("connection").lower() == "close" and int(response.header("retry-after")) > 0
+    return True
+
+
+def is_served(platform, bank):
+    with bank.client() as client:
+        return client.get(CHANGES).status == 200
+
+
+@pytest.mark.parametrize("whose", ["a bank's", "nobody's"])
+def test_one_certificate_takes_its_places_and_no_more(narrow, server, whose):
+    holder = narrow.a.holders["all"] if whose == "a bank's" else narrow.anybody()
+    with held([connect(narrow, holder) for _ in range(PLACES_OF_ONE)]) as taken:
+        with connect(narrow, holder) as one_more:
+            assert is_refused(one_more.response(), "rate-limited", 429)
+        assert is_served(narrow, narrow.b)
+        assert shortages(server, "certificate_connections") == 1
+        assert '"of":"certificate_connections"' in server.log.read_text()
+        taken.pop().socket.close()
+
+        def is_in():
+            with connect(narrow, holder) as again:
+                again.send(b"GET /problems HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                return again.response().status == 200
+        wait_until(is_in, what="the place that was given back")
+
+
+def test_who_never_begins_tls_makes_room(narrow, server):
+    silent = [socket.create_connection(("127.0.0.1", narrow.api_port)) for _ in range(PLACES + 5)]
+    try:
+        assert is_served(narrow, narrow.b)
+        assert shortages(server, "handshakes") >= 1  # and not only after their time was over
+        silent[0].settimeout(seconds(20))
+        assert silent[0].recv(1) == b""  # the oldest
+        silent[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent[-1].recv(1)
+    finally:
+        for one in silent:
+            one.close()
+
+
+def test_a_full_listener_says_so_and_goes_on(narrow, server):
+    holders = [narrow.anybody(f"crowd-{number}") for number in range(PLACES // PLACES_OF_ONE)]
+    with held([connect(narrow, holder) for holder in holders for _ in range(PLACES_OF_ONE)]) as taken:
+        with socket.create_connection(("127.0.0.1", narrow.api_port)):
+            wait_until(lambda: shortages(server, "connections") >= 1, what="the count")
+            assert '"of":"connections"' in server.log.read_text()
+            taken.pop().socket.close()
+            taken.pop().socket.close()
+            assert is_served(narrow, narrow.b)
+
+
+def body_of(size, sent):
+    return (f"POST /v1/attributes/query-batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Idempotency-Key: k\r\nContent-Length: {size}\r\n\r\n").encode() + b" " * sent
+
+
+def test_bodies_of_one_certificate_do_not_take_all_memory(tmp_path, cluster, pki):
+    platform = install(tmp_path / "bodies", cluster, pki, request_bytes_max=65536, batch_bytes_max=65536)
+    holder = platform.anybody()
+    with platform.serve() as server:
+        def on_their_way():
+            return Metrics(server.ops("/metrics")[1]).value("tashika_http_body_bytes", listener="api")
+        with held([connect(platform, holder) for _ in range(4)]) as taken:
+            for one in taken:
+                one.send(body_of(BODY + 1, BODY))
+            wait_until(lambda: on_their_way() == 4 * BODY, what="the bodies")
+            with connect(platform, holder) as one_more:
+                one_more.send(body_of(BODY, BODY))
+                assert is_refused(one_more.response(), "overloaded", 503)
+            assert shortages(server, "bodies") == 1
+            with platform.a.client() as other:
+                assert other.call("POST", "/v1/attributes/query-batch", b" " * BODY).is_problem("idempotency-key-missing", 400)
+            taken[0].send(b" ")  # the last octet: it was received, and is answered
+            assert taken[0].response().status == 403
+        wait_until(lambda: on_their_way() == 0, what="the memory that was given back")
+
+
+def test_too_few_descriptors_are_said_at_once(narrow):
+    result = tashika("serve", "--config", narrow.config, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    assert result.returncode == 1 and "only 64 files may be open" in said(result)
+
+
+def test_few_descriptors_are_left_for_operators(tmp_path, cluster, pki):
+    platform = install(tmp_path / "few", cluster, pki)
+    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    with platform.serve(preexec_fn=few) as server:
+        reduced = next(one for one in map(json.loads, server.log.read_text().splitlines())
+                       if one["event"] == "fewer_connections")
+        assert 0 < reduced["used"] < 100
+        crowd = [socket.create_connection(("127.0.0.1", platform.api_port)) for _ in range(120)]
+        wait_until(lambda: shortages(server, "handshakes") >= 1, what="the listener to be full")
+        assert server.ops("/readyz")[0] == 200
+        assert "accept_failed" not in server.log.read_text()
+        for one in crowd:
+            one.close()
