@@ -17,6 +17,9 @@
 namespace server {
 namespace {
 
+// A certificate's requests for what is not there are braked at so much less than an institution's.
+constexpr std::uint32_t kRequestsAFailure = 20;
+
 HttpServer::Options options_of(const ApiConfig& config, std::shared_ptr<TlsContext> tls) {
   HttpServer::Options options;
   options.listen = config.listen;
@@ -48,6 +51,7 @@ PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
       database_(*config.database),
       callers_(database_),
       limiter_(config.api->requests_per_second),
+      failures_(std::max(1U, config.api->requests_per_second / kRequestsAFailure)),
       cursors_(keys_, config.api->environment),
       changes_(database_, room_, cursors_) {
   static_cast<void>(problem_page_text(ProblemKind::internal_error));  // all texts, or no start
@@ -57,7 +61,7 @@ PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
   router_ = std::make_unique<Router>(routes());
   stats_ = std::make_unique<ApiStats>(*router_);
   common_ = std::make_unique<ApiCommon>(
-      ApiCommon{*config_.api, *router_, callers_, limiter_, *stats_, clock_});
+      ApiCommon{*config_.api, *router_, callers_, limiter_, failures_, *stats_, clock_});
   http_ = std::make_unique<HttpServer>(
       options, [this](unsigned worker) { return std::make_unique<ApiHandler>(*common_, worker); });
   on_drain([this] { room_.drain(); });
