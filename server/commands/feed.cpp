@@ -5,6 +5,7 @@
 
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
+#include "server/private_memory.hpp"
 #include "server/store/feed.hpp"
 
 namespace server {
@@ -16,6 +17,7 @@ int run_new_epoch(const std::filesystem::path& file) {
     throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
                                    config.path.string())});
   }
+  keep_memory_private();
   Connection connection(*config.database);
   Session session(connection);
   const std::size_t feeds = raise_feed_epoch(

@@ -13,6 +13,7 @@
 #include "server/ops_handler.hpp"
 #include "server/platform/consent_jobs.hpp"
 #include "server/platform/watcher.hpp"
+#include "server/private_memory.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls_report.hpp"
@@ -245,6 +246,7 @@ int serve(Config config, const IssuerSet& issuers) {
 
 int run_serve(const Options& options) {
   const Config config = load_config(options.config);
+  if (config.database) keep_memory_private();
   if (!config.ocsp && !config.api) {
     throw ConfigError({fmt::format("{}: `serve` needs the section [ocsp] or [api], with `listen`",
                                    config.path.string())});
