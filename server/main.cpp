@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   server::add_institution_commands(app, run);
   server::add_audit(app, run);
   server::add_feed(app, run);
+  server::add_keys(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
