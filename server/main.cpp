@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   server::add_institution_commands(app, run);
   server::add_audit(app, run);
   server::add_feed(app, run);
+  server::add_keys(app, run);
   // Commands take over what is here when they are added, and have examples of their own.
   app.footer(
       "Example:\n  tashika ingest --config tashika.toml && tashika serve --config tashika.toml");

@@ -66,6 +66,11 @@ std::string thumbprint_party(const PeerCertificate* peer) {
   return peer == nullptr ? std::string("nobody") : pki::to_hex(peer->thumbprint);
 }
 
+// Was something named that is not there, or that is no token? So does one who guesses.
+bool is_wrong_guess(ProblemKind kind) {
+  return kind == ProblemKind::not_found || kind == ProblemKind::token_invalid;
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> ApiHandler::body_bytes_max(Method method, std::string_view target) {
@@ -99,6 +104,11 @@ asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
   ApiResponse response;
   try {
     response = co_await answer(request, *connection, exchange);
+  } catch (const Problem& problem) {
+    if (is_wrong_guess(problem.kind())) {
+      (void)common_.failures.take(thumbprint_party(connection->peer()), exchange.started);
+    }
+    response = render(problem, exchange);
   } catch (...) {
     response = render_current_exception(exchange);
   }
@@ -145,6 +155,7 @@ asio::awaitable<ApiResponse> ApiHandler::answer(const HttpRequest& request,
     if (caller) {
       exchange.institution_id = caller->institution_id;
       charge(exchange, caller->institution_id);
+      brake(exchange, *peer);
     }
     check_caller(caller, route.access);
     if (out.certificate_not_after < out.now) {
@@ -175,6 +186,15 @@ void ApiHandler::charge(Exchange& exchange, const std::string& party) const {
                   fmt::format("At most {} requests a second, with bursts of {}.",
                               common_.config.requests_per_second, common_.limiter.burst()));
   }
+}
+
+// All that a certificate asks waits then, so that nothing can be learnt from what is refused.
+void ApiHandler::brake(const Exchange& exchange, const PeerCertificate& peer) const {
+  if (common_.failures.has_left(thumbprint_party(&peer), exchange.started)) return;
+  throw Problem(ProblemKind::rate_limited,
+                fmt::format("With this certificate too much was asked for that is not there: more "
+                            "than {} such requests in {} seconds.",
+                            common_.failures.burst(), RateLimiter::kBurstSeconds));
 }
 
 ApiResponse ApiHandler::render(const Problem& problem, const Exchange& exchange) const {

@@ -21,13 +21,14 @@ struct ApiCommon {
   const Router& router;
   CallerCache& callers;
   RateLimiter& limiter;
+  RateLimiter& failures;  // a certificate's requests for what is not there: the brake on guessing
   ApiStats& stats;
   std::function<pki::Time()> clock;
 };
 
 // One a worker. A request becomes a coroutine on the connection's executor:
 //   token in the address? → route → caller, by the certificate of this connection and nothing else
-//   → rate limit → role → query, key, body → the route's own coroutine → the answer.
+//   → rate limits → role → query, key, body → the route's own coroutine → the answer.
 class ApiHandler final : public HttpHandler {
  public:
   ApiHandler(const ApiCommon& common, unsigned worker) : common_(common), worker_(worker) {}
@@ -52,6 +53,7 @@ class ApiHandler final : public HttpHandler {
   boost::asio::awaitable<ApiResponse> answer(const HttpRequest& request, HttpConnection& connection,
                                              Exchange& exchange);
   void charge(Exchange& exchange, const std::string& party) const;
+  void brake(const Exchange& exchange, const PeerCertificate& peer) const;
   [[nodiscard]] ApiResponse render(const Problem& problem, const Exchange& exchange) const;
   [[nodiscard]] ApiResponse render_current_exception(const Exchange& exchange) const;
   void respond(const HttpRequest& request, HttpConnection& connection, const Exchange& exchange,

@@ -22,6 +22,8 @@ constexpr std::uint32_t kCertificateConnections = 10;
 constexpr std::uint32_t kCertificateConnectionsMin = 16;
 // So many of the largest bodies may be on their way at once. Beyond, requests are answered 503.
 constexpr std::uint64_t kLargestBodies = 32;
+// A certificate's requests for what is not there are braked at so much less than an institution's.
+constexpr std::uint32_t kRequestsAFailure = 20;
 
 HttpServer::Options options_of(const ApiConfig& config, std::shared_ptr<TlsContext> tls) {
   HttpServer::Options options;
@@ -61,6 +63,7 @@ PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
       database_(*config.database),
       callers_(database_),
       limiter_(config.api->requests_per_second),
+      failures_(std::max(1U, config.api->requests_per_second / kRequestsAFailure)),
       cursors_(keys_, config.api->environment),
       changes_(database_, room_, cursors_) {
   static_cast<void>(problem_page_text(ProblemKind::internal_error));  // all texts, or no start
@@ -70,7 +73,7 @@ PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
   router_ = std::make_unique<Router>(routes());
   stats_ = std::make_unique<ApiStats>(*router_);
   common_ = std::make_unique<ApiCommon>(
-      ApiCommon{*config_.api, *router_, callers_, limiter_, *stats_, clock_});
+      ApiCommon{*config_.api, *router_, callers_, limiter_, failures_, *stats_, clock_});
   http_ = std::make_unique<HttpServer>(
       options, [this](unsigned worker) { return std::make_unique<ApiHandler>(*common_, worker); });
   on_drain([this] { room_.drain(); });

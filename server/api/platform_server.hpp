@@ -67,6 +67,7 @@ class PlatformServer {
   Database database_;
   CallerCache callers_;
   RateLimiter limiter_;
+  RateLimiter failures_;
   CursorMaker cursors_;
   ChangesService changes_;
   std::unique_ptr<PlatformServices> services_;

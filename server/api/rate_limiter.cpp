@@ -17,9 +17,7 @@ RateLimiter::Verdict RateLimiter::take(const std::string& party, Clock::time_poi
   if (buckets_.size() >= kBucketsMax) drop_full_buckets(now);
   const auto [found, is_new] = buckets_.try_emplace(party, Bucket{double(burst_), now});
   Bucket& bucket = found->second;
-  // Workers' clocks differ by a little.
-  const double passed = std::max(0.0, std::chrono::duration<double>(now - bucket.at).count());
-  bucket.tokens = std::min(double(burst_), bucket.tokens + passed * rate_);
+  bucket.tokens = level(bucket, now);
   bucket.at = std::max(bucket.at, now);
   Verdict out;
   out.is_allowed = bucket.tokens >= 1;
@@ -27,6 +25,18 @@ RateLimiter::Verdict RateLimiter::take(const std::string& party, Clock::time_poi
   out.remaining = static_cast<std::uint32_t>(bucket.tokens);
   out.reset_seconds = static_cast<std::uint32_t>(std::ceil((burst_ - bucket.tokens) / rate_));
   return out;
+}
+
+bool RateLimiter::has_left(const std::string& party, Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = buckets_.find(party);
+  return found == buckets_.end() || level(found->second, now) >= 1;
+}
+
+double RateLimiter::level(const Bucket& bucket, Clock::time_point now) const {
+  // Workers' clocks differ by a little.
+  const double passed = std::max(0.0, std::chrono::duration<double>(now - bucket.at).count());
+  return std::min(double(burst_), bucket.tokens + passed * rate_);
 }
 
 // A party that was silent for the burst's time has a full bucket, which is as good as none.

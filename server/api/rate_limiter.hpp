@@ -24,6 +24,8 @@ class RateLimiter {
   };
   // Takes one token of that party's bucket. Any thread. Cost: one lookup under a lock.
   [[nodiscard]] Verdict take(const std::string& party, Clock::time_point now);
+  // Would take() be allowed? Takes nothing.
+  [[nodiscard]] bool has_left(const std::string& party, Clock::time_point now);
 
   [[nodiscard]] std::uint32_t burst() const { return burst_; }
 
@@ -32,6 +34,8 @@ class RateLimiter {
     double tokens = 0;
     Clock::time_point at;
   };
+  // What is in the bucket by now.
+  [[nodiscard]] double level(const Bucket& bucket, Clock::time_point now) const;
   void drop_full_buckets(Clock::time_point now);
 
   const double rate_;  // tokens a second

@@ -25,5 +25,6 @@ void add_migrate(CLI::App& app, Run& run);
 void add_institution_commands(CLI::App& app, Run& run);
 void add_audit(CLI::App& app, Run& run);
 void add_feed(CLI::App& app, Run& run);
+void add_keys(CLI::App& app, Run& run);
 
 }  // namespace server

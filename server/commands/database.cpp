@@ -7,6 +7,7 @@
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
 #include "server/files.hpp"
+#include "server/private_memory.hpp"
 #include "server/store/audit.hpp"
 #include "server/store/key_ring.hpp"
 #include "server/store/migration.hpp"
@@ -23,6 +24,7 @@ const DatabaseConfig& database_of(const Config& config) {
     throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
                                    config.path.string())});
   }
+  keep_memory_private();
   return *config.database;
 }
 

@@ -6,6 +6,7 @@
 
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
+#include "server/private_memory.hpp"
 #include "server/store/feed.hpp"
 
 namespace server {
@@ -17,6 +18,7 @@ Connection connect(const std::filesystem::path& file) {
     throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
                                    config.path.string())});
   }
+  keep_memory_private();
   return Connection(*config.database);
 }
 

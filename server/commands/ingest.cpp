@@ -15,6 +15,7 @@
 #include "server/ingest_service.hpp"
 #include "server/log.hpp"
 #include "server/platform/detection.hpp"
+#include "server/private_memory.hpp"
 
 namespace server {
 namespace {
@@ -170,6 +171,7 @@ int ingest_every(const Config& config, const std::string& only, std::int64_t sec
 
 int run_ingest(const Options& options) {
   const Config config = load_config(options.config);
+  if (config.database) keep_memory_private();
   if (!options.issuer.empty() && config.issuer(options.issuer) == nullptr) {
     std::string names;
     for (const IssuerConfig& issuer : config.issuers) {

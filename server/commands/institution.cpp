@@ -9,6 +9,7 @@
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
 #include "server/files.hpp"
+#include "server/private_memory.hpp"
 #include "server/store/institutions.hpp"
 #include "server/store/key_ring.hpp"
 #include "server/tls.hpp"
@@ -41,6 +42,7 @@ class Work {
       throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
                                      config_.path.string())});
     }
+    keep_memory_private();
     return *config_.database;
   }
   Session& session() { return session_; }

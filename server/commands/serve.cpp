@@ -14,6 +14,7 @@
 #include "server/platform/availability_watch.hpp"
 #include "server/platform/consent_jobs.hpp"
 #include "server/platform/watcher.hpp"
+#include "server/private_memory.hpp"
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls_report.hpp"
@@ -281,6 +282,7 @@ int serve(Config config, const IssuerSet& issuers) {
 
 int run_serve(const Options& options) {
   const Config config = load_config(options.config);
+  if (config.database) keep_memory_private();
   if (!config.ocsp && !config.api) {
     throw ConfigError({fmt::format("{}: `serve` needs the section [ocsp] or [api], with `listen`",
                                    config.path.string())});

@@ -1,13 +1,10 @@
 #include "server/store/key_ring.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
-#include "server/files.hpp"
+#include "server/store/key_places.hpp"
 #include "server/store/sql.hpp"
 
 namespace server {
@@ -39,12 +36,19 @@ constexpr Statement kAddPlatformKey{
     "add_platform_key",
     "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6)"};
-// Two migrations at once take turns here, too.
-constexpr Statement kMakingKeys{"making_keys", "SELECT pg_advisory_xact_lock(7413)"};
+constexpr Statement kLockAlone{"keys_lock_alone", "SELECT pg_advisory_xact_lock(7413)"};
+constexpr Statement kLockShared{"keys_lock_shared", "SELECT pg_advisory_xact_lock_shared(7413)"};
 constexpr Statement kAnySealed{
     "any_sealed", "SELECT EXISTS (SELECT FROM platform_key) OR EXISTS (SELECT FROM data_key)"};
 
 constexpr std::size_t kVersionOctets = 4;  // in front of what a data key sealed
+
+std::string column_place(const std::string& institution_id, std::string_view place,
+                         std::int32_t version) {
+  return fmt::format("{}.{}.{}", institution_id, place, version);
+}
+
+}  // namespace
 
 std::string data_key_place(const std::string& institution_id, std::int32_t version) {
   return fmt::format("data_key.{}.{}", institution_id, version);
@@ -54,53 +58,9 @@ std::string platform_key_place(std::string_view purpose, std::string_view key_id
   return fmt::format("platform_key.{}.{}", purpose, key_id);
 }
 
-std::string column_place(const std::string& institution_id, std::string_view place,
-                         std::int32_t version) {
-  return fmt::format("{}.{}.{}", institution_id, place, version);
+void lock_keys(Session& session, KeyLock lock) {
+  sql::exec(session, lock == KeyLock::alone ? kLockAlone : kLockShared);
 }
-
-// Written whole or not at all; two at once end with one key.
-void write_new_key(const std::filesystem::path& file) {
-  std::filesystem::create_directories(file.parent_path());
-  const FileDescriptor fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd) throw_errno("cannot create the key-encryption key", file);
-  const std::string text = fmt::format("{}\n", pki::to_hex(SecretKey::random().bytes()));
-  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-      ::fsync(fd.get()) != 0) {
-    const int error = errno;
-    ::unlink(file.c_str());
-    errno = error;
-    throw_errno("cannot write the key-encryption key", file);
-  }
-  sync_directory(file.parent_path());
-}
-
-SecretKey read_key(const std::filesystem::path& file) {
-  std::string text;
-  try {
-    text = read_file(file, 4096);
-  } catch (const std::system_error& error) {
-    throw KeyEncryptionFault(fmt::format(
-        "{} (`key_encryption_key` of [database]; `tashika migrate` makes it for a new database)",
-        error.what()));
-  }
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
-    text.pop_back();
-  }
-  const auto octets = pki::from_hex(text);
-  if (text.size() != 2 * SecretKey::kOctets || octets.size() != SecretKey::kOctets) {
-    throw KeyEncryptionFault(
-        fmt::format("{}: a key-encryption key is 64 hexadecimal digits", file.string()));
-  }
-  struct stat status {};
-  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & 077U) != 0) {
-    throw KeyEncryptionFault(
-        fmt::format("{}: others than its owner may read this key; chmod 600 it", file.string()));
-  }
-  return SecretKey(octets);
-}
-
-}  // namespace
 
 KeyRing::TokenKey::~TokenKey() {
   // Through a volatile pointer, so that it is not left out as useless.
@@ -108,37 +68,30 @@ KeyRing::TokenKey::~TokenKey() {
   for (std::size_t i = 0; i < private_pem.size(); ++i) at[i] = 0;
 }
 
-KeyRing::KeyRing(const std::filesystem::path& file)
-    : kek_(read_key(file)),
-      id_(pki::to_hex(pki::digest(pki::DigestAlgorithm::sha256, kek_.bytes()).bytes().first(8))) {}
+KeyRing::KeyRing(const std::filesystem::path& file) : file_(file) {}
 
 void KeyRing::create_if_missing(const DatabaseConfig& config, pki::Time now) {
   Connection connection(config);
   Session session(connection);
-  sql::exec(session, kMakingKeys);
+  lock_keys(session, KeyLock::alone);  // two migrations at once take turns here, too
   const bool sealed = sql::exec(session, kAnySealed)[0][0].as<bool>();
   if (!sealed && !std::filesystem::exists(config.key_encryption_key)) {
-    write_new_key(config.key_encryption_key);
+    KeyFile::create(config.key_encryption_key);
   }
-  const KeyRing ring(config.key_encryption_key);
+  const KeyEncryptionKey kek = KeyFile(config.key_encryption_key).newest();
   for (const char* purpose : {"serial-mac", "cursor-mac"}) {
     if (!sql::exec(session, kPlatformKey, purpose).empty()) continue;
     const std::string key_id = "1";
     const auto wrapped =
-        seal(ring.kek_, platform_key_place(purpose, key_id), SecretKey::random().bytes());
-    sql::exec(session, kAddPlatformKey, purpose, key_id, ring.id_, sql::bytea(wrapped),
+        seal(kek.key, platform_key_place(purpose, key_id), SecretKey::random().bytes());
+    sql::exec(session, kAddPlatformKey, purpose, key_id, kek.id, sql::bytea(wrapped),
               std::optional<std::string>(), sql::timestamp(now));
   }
   session.commit();
 }
 
-SecretKey KeyRing::unwrap(const std::string& kek, const std::string& place,
-                          pki::Bytes wrapped) const {
-  if (kek != id_) {
-    throw KeyEncryptionFault(fmt::format(
-        "{} was wrapped by the key-encryption key {}, and ours is {}", place, kek, id_));
-  }
-  return SecretKey(open_sealed(kek_, place, wrapped));
+SecretKey KeyRing::unwrap(const std::string& kek, const std::string& place, pki::Bytes wrapped) {
+  return SecretKey(open_sealed(file_.find(kek, place), place, wrapped));
 }
 
 KeyRing::DataKey KeyRing::data_key(Session& session, const std::string& institution_id,
@@ -192,11 +145,13 @@ std::vector<std::uint8_t> KeyRing::open_for(Session& session, const std::string&
 }
 
 void KeyRing::add_data_key(Session& session, const std::string& institution_id, pki::Time now) {
+  lock_keys(session, KeyLock::shared);
+  const KeyEncryptionKey kek = file_.newest();
   const auto newest = sql::exec(session, kNewestDataKey, institution_id);
   const std::int32_t version = newest.empty() ? 1 : newest[0][0].as<std::int32_t>() + 1;
   const auto wrapped =
-      seal(kek_, data_key_place(institution_id, version), SecretKey::random().bytes());
-  sql::exec(session, kAddDataKey, institution_id, version, id_, sql::bytea(wrapped),
+      seal(kek.key, data_key_place(institution_id, version), SecretKey::random().bytes());
+  sql::exec(session, kAddDataKey, institution_id, version, kek.id, sql::bytea(wrapped),
             sql::timestamp(now));
 }
 
@@ -235,13 +190,10 @@ std::vector<KeyRing::TokenKey> KeyRing::token_keys(Session& session) {
   for (const pqxx::row& row : sql::exec(session, kTokenKeys)) {
     TokenKey key;
     key.key_id = row[0].as<std::string>();
-    if (row[1].as<std::string>() != id_) {
-      throw KeyEncryptionFault(fmt::format("token key {} was wrapped by the key-encryption key {}",
-                                           key.key_id, row[1].as<std::string>()));
-    }
-    const auto pem =
-        open_sealed(kek_, platform_key_place("token-signing", key.key_id), sql::bytes(row[2]));
+    const std::string place = platform_key_place("token-signing", key.key_id);
+    auto pem = open_sealed(file_.find(row[1].as<std::string>(), place), place, sql::bytes(row[2]));
     key.private_pem.assign(pem.begin(), pem.end());
+    wipe(pem);
     key.is_retired = row[3].as<bool>();
     out.push_back(std::move(key));
   }
@@ -251,9 +203,11 @@ std::vector<KeyRing::TokenKey> KeyRing::token_keys(Session& session) {
 void KeyRing::add_token_key(Session& session, const std::string& key_id,
                             std::string_view private_pem, std::string_view public_jwk,
                             pki::Time now) {
+  lock_keys(session, KeyLock::shared);
+  const KeyEncryptionKey kek = file_.newest();
   const auto wrapped =
-      seal(kek_, platform_key_place("token-signing", key_id), pki::as_bytes(private_pem));
-  sql::exec(session, kAddPlatformKey, "token-signing", key_id, id_, sql::bytea(wrapped),
+      seal(kek.key, platform_key_place("token-signing", key_id), pki::as_bytes(private_pem));
+  sql::exec(session, kAddPlatformKey, "token-signing", key_id, kek.id, sql::bytea(wrapped),
             std::optional<std::string>(std::string(public_jwk)), sql::timestamp(now));
 }
 

@@ -1,5 +1,6 @@
 // key_ring.hpp: which key seals what. Keys lie in the database, each wrapped by a key-encryption
-// key that lies in a file: a copy of the database alone opens nothing.
+// key that lies in a file: a copy of the database alone opens nothing. key_rotation.hpp changes
+// that key.
 #pragma once
 
 #include <map>
@@ -12,20 +13,15 @@
 #include "libpki/asn1_time.hpp"
 #include "libpki/crypto.hpp"
 #include "server/store/connection.hpp"
+#include "server/store/key_file.hpp"
 #include "server/store/sealing.hpp"
 
 namespace server {
 
-// The key-encryption key is missing, unreadable, or another one than the database was sealed with.
-class KeyEncryptionFault : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 // Keys are read once and kept. Any thread.
 class KeyRing {
  public:
-  // Reads the file of the key-encryption key: 64 hexadecimal digits. Throws KeyEncryptionFault.
+  // Reads the file of the key-encryption keys. Throws KeyEncryptionFault.
   explicit KeyRing(const std::filesystem::path& file);
 
   // For `tashika migrate`: makes the file, with a random key, mode 0600, if it is not there and
@@ -68,22 +64,18 @@ class KeyRing {
   void add_token_key(Session& session, const std::string& key_id, std::string_view private_pem,
                      std::string_view public_jwk, pki::Time now);
 
-  // Names the key-encryption key without telling it: the first 8 octets of its SHA-256, in hex.
-  [[nodiscard]] const std::string& id() const { return id_; }
-
  private:
   struct DataKey {
     std::int32_t version = 0;
     SecretKey key;
   };
   [[nodiscard]] SecretKey unwrap(const std::string& kek, const std::string& place,
-                                 pki::Bytes wrapped) const;
+                                 pki::Bytes wrapped);
   [[nodiscard]] DataKey data_key(Session& session, const std::string& institution_id,
                                  std::optional<std::int32_t> version);
   [[nodiscard]] SecretKey platform_key(Session& session, const std::string& purpose);
 
-  SecretKey kek_;
-  std::string id_;
+  KeyFile file_;
   std::mutex mutex_;
   // Protected by mutex_:
   std::map<std::string, std::map<std::int32_t, SecretKey>> data_keys_;

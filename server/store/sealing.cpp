@@ -39,6 +39,10 @@ SecretKey::~SecretKey() {
   OPENSSL_cleanse(octets_.data(), octets_.size());
 }
 
+void wipe(std::span<std::uint8_t> octets) {
+  OPENSSL_cleanse(octets.data(), octets.size());
+}
+
 SecretKey SecretKey::random() {
   SecretKey key;
   fill_random(key.octets_);

@@ -39,6 +39,8 @@ class SealBroken : public std::runtime_error {
 };
 
 void fill_random(std::span<std::uint8_t> out);
+// Overwrites what is not needed any more; not left out by the compiler.
+void wipe(std::span<std::uint8_t> octets);
 
 // nonce (12) || ciphertext || tag (16), under a random nonce. `place` is authenticated, not kept:
 // what was sealed for one row can't be opened as another's. At most 2^32 seals a key.

@@ -37,3 +37,17 @@ TEST_CASE("a clock that is a little behind takes nothing away") {
   REQUIRE(limiter.take("a", start).remaining == 9);
   CHECK(limiter.take("a", start - 5s).remaining == 8);
 }
+
+TEST_CASE("looking takes nothing, and sees what is filled in again") {
+  RateLimiter limiter(1);
+  const RateLimiter::Clock::time_point start{1000s};
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(limiter.has_left("a", start));
+    REQUIRE(limiter.has_left("a", start));
+    REQUIRE(limiter.take("a", start).is_allowed);
+  }
+  CHECK_FALSE(limiter.has_left("a", start));
+  CHECK(limiter.has_left("b", start));
+  CHECK_FALSE(limiter.has_left("a", start + 999ms));
+  CHECK(limiter.has_left("a", start + 1s));
+}

@@ -167,4 +167,17 @@ class Town:
             "SELECT item FROM change_feed WHERE item::jsonb->>'consent_id' = %s ORDER BY pos", consent_id)]
 
 
-__all__ = ["NOTICE", "PURPOSE", "SCOPES", "SERVICE", "Metrics", "Server", "Town", "connect"]
+def lapse(town, person, kind="move", **options):
+    """The person's certificate is on the lists, and a newer one is there; the platform knows the first."""
+    town.event(person, kind, **options)
+    town.event(person, "reissue")
+    town.new_lists()
+
+
+def lapsed(town, consent):
+    state = "SELECT state FROM subject JOIN consent USING (institution_id, subject_id) WHERE consent_id = %s"
+    wait_until(lambda: town.rows(state, consent["consent_id"])[0][0] in ("awaiting_certificate", "available"), 15,
+               "the change to be detected")
+
+
+__all__ = ["NOTICE", "PURPOSE", "SCOPES", "SERVICE", "Metrics", "Server", "Town", "connect", "lapse", "lapsed"]

@@ -12,7 +12,10 @@ SCRIPT = REPOSITORY / "deploy/database"
 
 
 class Cluster:
-    def __init__(self):
+    """`settings`: lines of postgresql.conf, after those that deploy/database writes."""
+
+    def __init__(self, *settings):
+        self.settings = ["fsync = off", *settings]
         # Short, for the socket's path, and where the cluster's owner can go.
         self.directory = Path(tempfile.mkdtemp(prefix="tashika-db-", dir="/tmp"))
         self.directory.chmod(0o755)
@@ -21,7 +24,7 @@ class Cluster:
 
     def _run(self, command):
         result = subprocess.run([SCRIPT, command, self.directory], capture_output=True, text=True, timeout=seconds(120),
-                                stdin=subprocess.DEVNULL, env={**os.environ, "TASHIKA_PG_CONF": "fsync = off"})
+                                stdin=subprocess.DEVNULL, env={**os.environ, "TASHIKA_PG_CONF": "\n".join(self.settings)})
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 

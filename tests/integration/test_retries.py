@@ -1,0 +1,162 @@
+"""Queries that are sent again, or at once: one fee, one answer, whatever dies or gets lost in between."""
+import threading
+import uuid
+
+import pytest
+from support.consenting import Town, lapse, lapsed
+from support.database import Cluster
+from support.program import seconds, wait_until
+
+CANARY_NAME = "加名鳥　歌子"
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    cluster = Cluster()
+    town = Town(tmp_path_factory.mktemp("retries"), cluster, people=60)
+    yield town
+    town.stop()
+    cluster.remove()
+
+
+@pytest.fixture()
+def client(town):
+    with town.a.client() as client:
+        yield client
+
+
+def test_check_19_fifty_equal_queries_cost_one_fee(town):
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent)
+    fee, key, answers = town.billing()["yen"], str(uuid.uuid4()), []
+
+    def send():
+        with town.a.client() as client:
+            answers.append(town.query(client, consent["token"], key=key))
+
+    threads = [threading.Thread(target=send) for _ in range(50)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+    assert {one.status for one in answers} <= {200, 409}
+    assert len({one.json["disclosure_id"] for one in answers if one.status == 200}) == 1
+    assert {one.json["code"] for one in answers if one.status == 409} <= {"idempotency-in-progress"}
+    assert town.billing()["yen"] == fee + 20
+    states = town.rows("SELECT state FROM disclosure WHERE consent_id = %s", consent["consent_id"])
+    assert states == [("completed",)]
+    with town.a.client() as client:
+        assert town.query(client, consent["token"], key=key).json == next(one.json for one in answers if one.status == 200)
+        answer = town.query(client, consent["token"], key=key, force=True)
+        assert answer.is_problem("idempotency-key-reused", 422)
+
+
+def test_check_19_an_answer_that_got_lost_is_given_again(town):
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person, "marriage", name=CANARY_NAME)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    town.country.fail(path="/v1/four-information", kind="delay", value=int(seconds(1.5) * 1000), count=1)
+    with town.a.client() as client:
+        client.connection.timeout = seconds(0.5)
+        with pytest.raises(OSError):
+            town.query(client, consent["token"], key=key)
+    ended = "SELECT 1 FROM disclosure WHERE consent_id = %s AND state = 'completed'"
+    wait_until(lambda: town.rows(ended, consent["consent_id"]), 10, "the answer that nobody reads")
+    with town.a.client() as client:
+        again = town.query(client, consent["token"], key=key)
+        assert again.status == 200 and again.json["verified_claims"]["claims"]["name"] == CANARY_NAME
+        assert town.query(client, consent["token"], key=key).body == again.body
+    assert town.billing()["yen"] == fee + 20
+    kept = "SELECT response_sealed FROM idempotency WHERE idempotency_key = %s"
+    ((sealed,),) = town.rows(kept, key)
+    assert CANARY_NAME.encode() not in bytes(sealed)
+    with town.a.client() as admin:
+        assert town.withdraw(admin, consent["consent_id"]).status == 200
+        assert town.query(admin, consent["token"], key=key).is_problem("consent-withdrawn", 403)
+    assert town.rows(kept, key) == [(None,)], "what was given is kept no longer than the consent lasts"
+
+
+def test_questions_at_once_cost_one_fee(town):
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent)
+    fee, answers = town.billing()["yen"], []
+    town.country.fail(path="/v1/four-information", kind="delay", value=500, count=1)
+
+    def send():
+        with town.a.client() as client:
+            answers.append(town.query(client, consent["token"]))
+
+    threads = [threading.Thread(target=send) for _ in range(5)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+    town.country.heal()
+    assert sum(one.status == 200 and one.json["outcome"] == "provided" for one in answers) == 1
+    others = [one for one in answers if one.status != 200]
+    assert others and all(one.is_problem("query-in-progress", 409) and one.headers["retry-after"] for one in others)
+    assert town.billing()["yen"] == fee + 20
+
+
+def test_a_service_that_ended_gets_nothing(town):
+    """Its consents end in batches; until then they are refused."""
+    person = town.somebody()
+    consent = town.consent(person)
+    service = town.rows("SELECT service_id FROM consent WHERE consent_id = %s", consent["consent_id"])[0][0]
+    town.rows("UPDATE service SET status = 'ended' WHERE service_id = %s AND institution_id = %s", service, town.a.id)
+    try:
+        with town.a.client() as client:
+            refused = town.query(client, consent["token"])
+        assert refused.json["code"] in ("service-unknown", "consent-withdrawn"), refused.body
+    finally:
+        town.rows("UPDATE service SET status = 'active' WHERE service_id = %s AND institution_id = %s", service, town.a.id)
+
+
+def test_check_19_the_server_dies_while_the_authority_is_asked(town):
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    town.country.fail(path="/v1/four-information", kind="delay", value=1500, count=1)
+
+    def send():
+        try:
+            with town.a.client() as client:
+                town.query(client, consent["token"], key=key)
+        except OSError:
+            pass  # as it should be
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    started = "SELECT 1 FROM disclosure WHERE consent_id = %s AND state = 'started'"
+    wait_until(lambda: town.rows(started, consent["consent_id"]), 5, "the question")
+    town.server.process.kill()
+    town.server.process.wait()
+    thread.join()
+    town.country.heal()
+    town.restart()
+    with town.a.client() as client:
+        assert town.query(client, consent["token"], key=key).is_problem("idempotency-in-progress", 409)
+        town.rows("UPDATE idempotency SET started_at = started_at - interval '1 minute' WHERE idempotency_key = %s", key)
+        answer = town.query(client, consent["token"], key=key)
+    assert answer.status == 200 and answer.json["outcome"] == "provided"
+    assert town.billing()["yen"] == fee + 20
+
+
+def test_the_authority_is_away(town, client):
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent)
+    fee, key = town.billing()["yen"], str(uuid.uuid4())
+    town.country.fail(path="/v1/four-information", kind="status", value=503)
+    try:
+        answer = town.query(client, consent["token"], key=key)
+        assert answer.is_problem("authority-unavailable", 503) and int(answer.headers["retry-after"]) >= 1
+    finally:
+        town.country.heal()
+    wait_until(lambda: town.query(client, consent["token"], key=key).status == 200, 10, "the breaker")
+    assert town.billing()["yen"] == fee + 20
