@@ -33,4 +33,5 @@ GRANT INSERT ON outbox, audit TO tashika_api;
 GRANT USAGE ON SEQUENCE outbox_outbox_id_seq TO tashika_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tashika TO tashika_platform;
 REVOKE UPDATE, DELETE ON audit FROM tashika_platform;
+REVOKE INSERT, UPDATE, DELETE ON migration FROM tashika_platform;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA tashika TO tashika_platform;

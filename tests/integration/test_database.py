@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 
+import psycopg2
 import pytest
 from support.database import Cluster, connect, rows
 from support.program import PROGRAM, said, seconds, tashika, toml_lines, wait_until
@@ -209,6 +210,26 @@ def test_what_can_not_be_is_said(two_banks, pki):
     assert "a service is" in place.fails("institution", "service", "add", "bank-a", "accounts", code=2)
     assert "no such active certificate" in place.fails("institution", "certificate", "revoke", "bank-a", "ab" * 32)
     assert "64 hexadecimal digits" in place.fails("institution", "certificate", "revoke", "bank-a", "abc", code=2)
+
+
+def test_12_the_server_may_log_in_as_one_who_owns_nothing(two_banks):
+    """Who owns the tables could switch row-level security off."""
+    place, (a, _) = two_banks
+    owner = connect(place.url)
+    if not rows(owner, "SELECT 1 FROM pg_roles WHERE rolname = 'tashika_serve'"):
+        rows(owner, "CREATE ROLE tashika_serve LOGIN")
+    rows(owner, "GRANT tashika_api, tashika_platform TO tashika_serve")
+    place.config.write_text(place.config.read_text().replace("user=tashika", "user=tashika_serve"))
+    assert "applied" in place.ok("migrate", "--status")
+    assert a in place.ok("institution", "list")
+    place.ok("institution", "service", "add", "bank-a", "svc_loans")
+    assert "whole" in place.ok("audit", "verify")
+    serving = connect(place.url.replace("user=tashika", "user=tashika_serve"))
+    assert rows(serving, "SELECT count(*) FROM pg_class JOIN pg_roles r ON r.oid = relowner WHERE rolname = current_user") == [(0,)]
+    for statement in ("ALTER TABLE consent DISABLE ROW LEVEL SECURITY", "DROP TABLE audit", "UPDATE audit SET detail = ''",
+                      "DELETE FROM migration"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            rows(serving, statement)
 
 
 # --- the audit chain (check 29) -------------------------------------------------------------------------------------
