@@ -55,7 +55,7 @@ boost::asio::awaitable<Answer> AttributeService::run(AttributeQuery query, const
     trouble = unavailable(error);
   }
   if (trouble) {
-    co_await put_off(query);
+    co_await put_off(query, begun.disclosure);
     throw Problem(*trouble);
   }
   Heard heard{*std::move(reply), nlohmann::ordered_json::object()};
@@ -111,10 +111,12 @@ boost::asio::awaitable<AttributeService::Ended> AttributeService::end_patiently(
 }
 
 // The authority did not answer, and may have heard the question: the same key goes on with it, at
-// once.
-boost::asio::awaitable<void> AttributeService::put_off(const AttributeQuery& query) {
+// once. Another key asks another question.
+boost::asio::awaitable<void> AttributeService::put_off(const AttributeQuery& query,
+                                                       const Disclosure& disclosure) {
   co_await parts_.database.run([&](Connection& connection) {
     Session session(connection, query.asker.institution_id);
+    abandon_disclosure(session, {query.asker.institution_id, disclosure.disclosure_id}, query.now);
     put_off_idempotency(session, query.idempotent,
                         query.now - kRequestAbandoned - std::chrono::seconds{1});
     session.commit();

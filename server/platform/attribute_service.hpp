@@ -74,7 +74,8 @@ class AttributeService {
   [[nodiscard]] boost::asio::awaitable<Answer> run(AttributeQuery query, const Compare* compare);
   [[nodiscard]] boost::asio::awaitable<Ended> end_patiently(const AttributeQuery& query,
                                                             const Begun& begun, const Heard& heard);
-  [[nodiscard]] boost::asio::awaitable<void> put_off(const AttributeQuery& query);
+  [[nodiscard]] boost::asio::awaitable<void> put_off(const AttributeQuery& query,
+                                                     const Disclosure& disclosure);
   [[nodiscard]] nlohmann::ordered_json given_members(const Begun& begun,
                                                      const ProvidedInformation& provided,
                                                      const Compare* compare) const;

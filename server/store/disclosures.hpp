@@ -68,7 +68,7 @@ struct OpenDisclosure {
 };
 [[nodiscard]] std::vector<OpenDisclosure> open_disclosures(Session& session, pki::Time before,
                                                            std::uint32_t limit);
-// started → failed. Platform session. False if it ended meanwhile.
+// started → failed. Either kind of session. False if it ended meanwhile.
 bool abandon_disclosure(Session& session, const OpenDisclosure& disclosure, pki::Time now);
 
 struct Usage {

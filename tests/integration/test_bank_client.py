@@ -51,6 +51,7 @@ def test_a_move_reaches_the_banks_own_database(town, bank):
     told = bank("follow")
     assert f"{consent['consent_id']}: provided" in told and ADDRESS not in told
     fee = town.billing()["yen"]
+    town.events(consent["consent_id"])  # once all is in the feed
     bank("follow")
     assert town.billing()["yen"] == fee, "what was fetched is not paid for again"
     listed = bank("consents")

@@ -87,7 +87,7 @@ def test_the_server_ends_while_its_database_is_frozen(platform):
 
 def test_a_read_only_standby_is_no_fault_of_ours(platform):
     with platform.serve() as server, platform.a.client() as client:
-        database = platform.url.rpartition("/")[2].partition("?")[0]
+        database = platform.url.removeprefix("postgresql:///").partition("?")[0]
         rows(connect(platform.url), f"ALTER DATABASE {database} SET default_transaction_read_only = on")
         rows(connect(platform.url), "SET default_transaction_read_only = off; SELECT pg_terminate_backend(pid) FROM "
                                     "pg_stat_activity WHERE application_name = 'tashika'")
