@@ -88,6 +88,7 @@ void DatabaseWatch::check(std::optional<Connection>& connection) {
     callers_.clear();  // what was announced meanwhile was not heard
     set_fault({});
   }
+  connection->require_writable();
   if (connection->wait_for_notification(kInstitutionsChannel, kWait)) callers_.clear();
 }
 

@@ -62,6 +62,7 @@ std::string conninfo_of(const DatabaseConfig& config) {
 }
 
 void Connection::Native::forget() {
+  if (listener) guard.cut();  // it says good-bye, and waits for an answer
   guard.closed();
   listener.reset();
   prepared.clear();
@@ -87,6 +88,13 @@ Connection::~Connection() = default;
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 
+void Connection::require_writable() {
+  static constexpr Statement kReadOnly{"connection_read_only", "SHOW transaction_read_only"};
+  if (sql::exec_alone(*this, kReadOnly).at(0)[0].as<std::string>() == "on") {
+    throw DatabaseUnavailable("the database takes no changes: a standby, or read-only by setting");
+  }
+}
+
 bool Connection::wait_for_notification(const char* channel, std::chrono::milliseconds timeout) {
   return !wait_for_notifications(channel, timeout).empty();
 }
@@ -96,6 +104,7 @@ std::vector<std::string> Connection::wait_for_notifications(const char* channel,
   try {
     if (!native_->connection) native_->connect();
     if (!native_->listener) {
+      const StallGuard::Wait wait(native_->guard);
       native_->listener = std::make_unique<Listener>(*native_->connection, channel, native_->heard);
     }
     if (native_->heard.empty()) {  // some may have come with the answer to a statement

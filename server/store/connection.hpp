@@ -58,6 +58,9 @@ class Connection {
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
 
+  // Throws DatabaseUnavailable unless it answers, and takes changes: a standby does not.
+  void require_writable();
+
   // Waits until somebody notifies on `channel`, up to a time; true if somebody did. The first call
   // begins to listen. Throws DatabaseUnavailable.
   bool wait_for_notification(const char* channel, std::chrono::milliseconds timeout);

@@ -24,6 +24,7 @@ struct Statement {
 
 struct Connection::Native {
   explicit Native(const DatabaseConfig& database) : config(database) { connect(); }
+  ~Native() { forget(); }
   void connect();
   void forget();  // what there is of a connection; the next use makes another
 
