@@ -94,6 +94,10 @@ def test_a_read_only_standby_is_no_fault_of_ours(platform):
         body = {"consent_ids": ["cns_" + "a" * 26]}
         refused = client.call("POST", "/v1/consent-tokens/reissue", body, {"Idempotency-Key": '"standby"'})
         assert refused.is_problem("database-unavailable", 503)
-        rows(connect(platform.url), f"SET default_transaction_read_only = off; ALTER DATABASE {database} RESET ALL")
+        wait_until(lambda: server.ops("/readyz")[0] == 503, 10, "operations to be told")
+        owner = connect(platform.url)
+        rows(owner, "SET default_transaction_read_only = off")
+        rows(owner, f"ALTER DATABASE {database} RESET ALL")
+        wait_until(lambda: server.ops("/readyz")[0] == 200, 10, "the recovery")
         assert client.call("POST", "/v1/consent-tokens/reissue", body, {"Idempotency-Key": '"standby"'}).status == 200
         assert server.ops("/livez")[0] == 200
