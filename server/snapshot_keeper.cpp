@@ -1,5 +1,7 @@
 #include "server/snapshot_keeper.hpp"
 
+#include "server/background.hpp"
+
 namespace server {
 
 namespace {
@@ -48,6 +50,7 @@ std::uint64_t SnapshotKeeper::open_failures() const {
 }
 
 void SnapshotKeeper::watch() {
+  work_in_background();
   for (;;) {
     {
       std::unique_lock lock(mutex_);

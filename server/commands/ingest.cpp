@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "server/background.hpp"
 #include "server/commands/commands.hpp"
 #include "server/config.hpp"
 #include "server/credentials.hpp"
@@ -172,6 +173,7 @@ int ingest_every(const Config& config, const std::string& only, std::int64_t sec
 int run_ingest(const Options& options) {
   const Config config = load_config(options.config);
   if (config.database) keep_memory_private();
+  work_in_background();
   if (!options.issuer.empty() && config.issuer(options.issuer) == nullptr) {
     std::string names;
     for (const IssuerConfig& issuer : config.issuers) {
