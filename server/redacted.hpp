@@ -18,7 +18,7 @@ namespace server {
 
 // Overwrites, even if nobody reads it afterwards. Cost: that of memset.
 inline void wipe(void* memory, std::size_t bytes) {
-  ::explicit_bzero(memory, bytes);
+  if (bytes != 0) ::explicit_bzero(memory, bytes);  // an empty container may have no memory
 }
 
 // A container of octets: all that it has allocated, what is past its end too. A short string keeps

@@ -62,8 +62,8 @@ std::string conninfo_of(const DatabaseConfig& config) {
 }
 
 void Connection::Native::forget() {
-  if (listener) guard.cut();  // it says good-bye, and waits for an answer
   guard.closed();
+  if (listener && connection) connection->disconnect();  // else it says UNLISTEN, and waits
   listener.reset();
   prepared.clear();
   connection.reset();

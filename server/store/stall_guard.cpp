@@ -72,11 +72,6 @@ void StallGuard::closed() {
   socket_ = -1;
 }
 
-void StallGuard::cut() {
-  const std::lock_guard lock(mutex_);
-  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
-}
-
 void StallGuard::cut_if_stalled(Clock::time_point now) {
   const Clock::rep since = since_;
   if (since == kIdle || now - Clock::time_point(Clock::duration(since)) < patience_) return;

@@ -22,8 +22,6 @@ class StallGuard {
   // The guard keeps a descriptor of its own, so it never cuts what got the number afterwards.
   void connected(int socket);
   void closed();
-  // Shuts the socket down at once.
-  void cut();
 
   // As long as it lives, an answer is awaited. After `patience` the socket is shut down, and
   // whoever waits for it is told that the connection broke.
