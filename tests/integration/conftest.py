@@ -123,3 +123,30 @@ def stale(workspace, pki):
         before = running.status(pki.ca.p256, 5)
         time.sleep(max(0, ends + 1.2 - time.time()))
         yield running, before
+
+
+# The platform half. Imported where it is used: the status half's tests need neither PostgreSQL nor its Python driver.
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A PostgreSQL cluster of the test file's own."""
+    from support.database import Cluster
+    made = Cluster()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def town(request, tmp_path_factory, cluster):
+    """The whole platform with two institutions. A test file's `TOWN` has more options of support.consenting.Town."""
+    from support.consenting import Town
+    made = Town(tmp_path_factory.mktemp("town"), cluster, **getattr(request.module, "TOWN", {}))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def client(town):
+    with town.a.client() as client:
+        yield client

@@ -25,13 +25,6 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
-
-
-@pytest.fixture(scope="module")
 def platform(tmp_path_factory, cluster, pki):
     """With [api] alone, for an issuer without a responder."""
     directory = tmp_path_factory.mktemp("api")

@@ -6,7 +6,6 @@ import socket
 
 import pytest
 from support import crl
-from support.database import Cluster
 from support.metrics import Metrics
 from support.pki import DAY, NOW
 from support.platform import Client, Platform
@@ -16,13 +15,6 @@ from support.tls import CLIENT, TlsConnection
 CHANGES = "/v1/changes"
 PLACES, PLACES_OF_ONE = 24, 4
 BODY = 60_000  # four of them are what one certificate may have on their way, with the limits below
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
 
 
 def install(directory, cluster, pki, **api):

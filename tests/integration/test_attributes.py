@@ -12,27 +12,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwcrypto import jwk, jws
-from support.consenting import Town, lapse, lapsed
-from support.database import Cluster
+from support.consenting import lapse, lapsed
 from support.program import wait_until
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 CANARY_NAME, CANARY_ADDRESS = "加名鳥　歌子", "東京都千代田区加名鳥町９９９番地"
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("attributes"), cluster, people=80, consent={"match": True, "usable_from": "day_after"})
-    yield town
-    town.stop()
-    cluster.remove()
-
-
-@pytest.fixture()
-def client(town):
-    with town.a.client() as client:
-        yield client
+TOWN = dict(people=80, consent={"match": True, "usable_from": "day_after"})
 
 
 def unpadded(octets):

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 from support import crl
 from support.crl import Entry
-from support.database import Cluster
 from support.fake_authority import FakeAuthority
 from support.metrics import Metrics
 from support.pki import DAY, HOUR, MINUTE, NOW
@@ -14,13 +13,6 @@ from support.tls import make_world
 from support.watching import Watching
 
 REVOKED = ["certificate.revoked", "subject.update_pending"]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
 
 
 @pytest.fixture

@@ -5,21 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.consenting import Town, lapse
-from support.database import Cluster
+from support.consenting import lapse
 from support.program import seconds, wait_until
 
 SCRIPT = Path(__file__).resolve().parents[2] / "config/examples/bank.py"
 ADDRESS = "東京都千代田区加名鳥町９９９番地"
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("bank"), cluster, people=30)
-    yield town
-    town.stop()
-    cluster.remove()
+TOWN = dict(people=30)
 
 
 @pytest.fixture()

@@ -2,25 +2,7 @@
 import threading
 import time
 
-import pytest
-from support.consenting import Town
-from support.database import Cluster
 from support.program import wait_until
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("relay"), cluster)
-    yield town
-    town.stop()
-    cluster.remove()
-
-
-@pytest.fixture()
-def client(town):
-    with town.a.client() as client:
-        yield client
 
 
 def test_the_authority_is_away_and_comes_back(town, client):

@@ -11,25 +11,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from cryptography import x509
 from jwcrypto import jwk, jws
-from support.consenting import NOTICE, SCOPES, Town
+from support.consenting import NOTICE, SCOPES
 from support.country import format_time
-from support.database import Cluster, connect
+from support.database import connect
 from support.program import refuses, wait_until
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("consents"), cluster)
-    yield town
-    town.stop()
-    cluster.remove()
-
-
-@pytest.fixture()
-def client(town):
-    with town.a.client() as client:
-        yield client
 
 
 def ago(**span):

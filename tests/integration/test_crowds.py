@@ -4,25 +4,14 @@ import select
 import threading
 from datetime import datetime, timezone
 
-import pytest
 from cryptography.hazmat.primitives import hashes
-from support.consenting import Town
-from support.database import Cluster
 from support.platform import Client
 from support.program import wait_until
 from support.tls import CLIENT, TlsConnection
 
 WAITING, DAWDLING, QUERIES = 200, 100, 100
 WAITS_AN_INSTITUTION = 2  # more are refused
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    made = Town(tmp_path_factory.mktemp("crowds"), cluster, people=16)
-    yield made
-    made.stop()
-    cluster.remove()
+TOWN = dict(people=16)
 
 
 def add_pollers(town, count):

@@ -6,19 +6,12 @@ import subprocess
 
 import psycopg2
 import pytest
-from support.database import Cluster, connect, rows
+from support.database import connect, rows
 from support.program import PROGRAM, said, seconds, tashika, toml_lines, wait_until
 from support.tls import SERVER
 
 ROW_TABLES = "SELECT table_name FROM information_schema.columns WHERE table_schema = 'tashika' AND column_name = 'institution_id'"
 SOMEBODY = "inst_" + "a" * 26
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
 
 
 class Place:

@@ -7,25 +7,11 @@ import time
 
 import pytest
 from support.consenting import Town
-from support.database import Cluster
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 TRIPS_AT = 20  # a twentieth of forty a second, in bursts of ten seconds
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory, cluster):
-    made = Town(tmp_path_factory.mktemp("guessing"), cluster, people=20, api={"requests_per_second": 100_000})
-    yield made
-    made.stop()
+TOWN = dict(people=20, api={"requests_per_second": 100_000})
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,11 @@ import threading
 import time
 
 import pytest
-from support.consenting import Town
-from support.database import Cluster
 from support.program import PROGRAM, said, tashika, wait_until
 
 BY_KEK = "SELECT kek, count(*) FROM (SELECT kek FROM data_key UNION ALL SELECT kek FROM platform_key) AS one GROUP BY kek"
 KILLS = 8
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    made = Town(tmp_path_factory.mktemp("keys"), cluster, people=30)
-    yield made
-    made.stop()
-    cluster.remove()
+TOWN = dict(people=30)
 
 
 @pytest.fixture

@@ -3,26 +3,11 @@ import threading
 import uuid
 
 import pytest
-from support.consenting import Town, lapse, lapsed
-from support.database import Cluster
+from support.consenting import lapse, lapsed
 from support.program import seconds, wait_until
 
 CANARY_NAME = "加名鳥　歌子"
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("retries"), cluster, people=60)
-    yield town
-    town.stop()
-    cluster.remove()
-
-
-@pytest.fixture()
-def client(town):
-    with town.a.client() as client:
-        yield client
+TOWN = dict(people=60)
 
 
 def test_check_19_fifty_equal_queries_cost_one_fee(town):

@@ -4,27 +4,16 @@ from datetime import datetime, timezone
 
 import pytest
 from cryptography import x509
-from support.consenting import Town
-from support.database import Cluster
 from support.program import wait_until
 
 OTHER = "svc_other"
+TOWN = dict(people=40)
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory):
-    cluster = Cluster()
-    town = Town(tmp_path_factory.mktemp("successors"), cluster, people=40)
+def town(town):
     town.platform.tashika("institution", "service", "add", town.a.name, OTHER)
-    yield town
-    town.stop()
-    cluster.remove()
-
-
-@pytest.fixture()
-def client(town):
-    with town.a.client() as client:
-        yield client
+    return town
 
 
 def consent_for_other(town, person):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support import crl
 from support.crl import Entry
-from support.database import Cluster, connect
+from support.database import connect
 from support.lists import complete, delta
 from support.pki import DAY, HOUR, MINUTE, NOW
 from support.program import KILLS, refuses, said, seconds, wait_until
@@ -17,13 +17,6 @@ from support.watching import Watching
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 REVOKED = ["certificate.revoked", "subject.update_pending"]
 WHEN = NOW - 2 * DAY
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
 
 
 @pytest.fixture
