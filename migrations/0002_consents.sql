@@ -1,12 +1,31 @@
 -- Subjects, their certificates, consents, tokens, disclosures, and the answers kept for retries.
+--
+-- What each request writes does not reference its institution: each check would lock that one row for all at once, and an
+-- institution is never deleted. What is allowed in its columns is written as domains: the check of a domain is planned once
+-- a connection, that of a column with every statement.
+
+CREATE DOMAIN subject_id AS text CHECK (VALUE ~ '^sub_[a-z2-7]{26}$');
+CREATE DOMAIN certificate_id AS text CHECK (VALUE ~ '^crt_[a-z2-7]{26}$');
+CREATE DOMAIN consent_id AS text CHECK (VALUE ~ '^cns_[a-z2-7]{26}$');
+CREATE DOMAIN token_id AS text CHECK (VALUE ~ '^tok_[a-z2-7]{26}$');
+CREATE DOMAIN disclosure_id AS text CHECK (VALUE ~ '^dsc_[a-z2-7]{26}$');
+CREATE DOMAIN sha256_digest AS bytea CHECK (octet_length(VALUE) = 32);
+CREATE DOMAIN subject_state AS text CHECK (VALUE IN ('unchanged', 'awaiting_certificate', 'available', 'delivered', 'lapsed'));
+CREATE DOMAIN certificate_status AS text CHECK (VALUE IN ('good', 'held', 'revoked', 'expired'));
+CREATE DOMAIN consent_status AS text
+  CHECK (VALUE IN ('pending', 'active', 'withdrawn', 'expired', 'superseded', 'rejected'));
+CREATE DOMAIN initiator AS text CHECK (VALUE IN ('subject', 'institution', 'platform', 'authority'));
+CREATE DOMAIN disclosure_state AS text CHECK (VALUE IN ('started', 'completed', 'aborted', 'failed'));
+CREATE DOMAIN disclosure_outcome AS text
+  CHECK (VALUE IN ('provided', 'no_newer_information', 'awaiting_certificate', 'compared'));
 
 -- One person as one institution knows them; or, who consented with a newer certificate before we learnt what it follows,
 -- several, who then watch the same certificate. `version` counts what happened to them, for their consents' order in the feed.
 CREATE TABLE subject (
   institution_id       text NOT NULL REFERENCES institution,
-  subject_id           text NOT NULL CHECK (subject_id ~ '^sub_[a-z2-7]{26}$'),
+  subject_id           subject_id NOT NULL,
   version              int NOT NULL DEFAULT 0,
-  state                text NOT NULL CHECK (state IN ('unchanged', 'awaiting_certificate', 'available', 'delivered', 'lapsed')),
+  state                subject_state NOT NULL,
   state_at             timestamptz NOT NULL,
   known_certificate    text NOT NULL,  -- the one whose four items the institution has
   watched_certificate  text NOT NULL,  -- the newest one that we know of
@@ -22,21 +41,20 @@ CREATE INDEX subject_watching ON subject (institution_id, watched_certificate);
 -- A certificate that somebody registered. The serial is sealed; serial_mac joins it with the lists.
 CREATE TABLE certificate (
   institution_id     text NOT NULL,
-  certificate_id     text NOT NULL CHECK (certificate_id ~ '^crt_[a-z2-7]{26}$'),
+  certificate_id     certificate_id NOT NULL,
   subject_id         text NOT NULL,  -- whose it was first; whoever else watches it has it as watched_certificate
-  issuer_key_hash    bytea NOT NULL CHECK (octet_length(issuer_key_hash) = 32),
-  serial_mac         bytea NOT NULL CHECK (octet_length(serial_mac) = 16),
+  issuer_key_hash    sha256_digest NOT NULL,
+  serial_mac         bytea NOT NULL,
   serial_sealed      bytea NOT NULL,
   not_after          timestamptz,  -- or the latest it can be, until the certificate is seen; NULL: not known at all
-  status             text NOT NULL CHECK (status IN ('good', 'held', 'revoked', 'expired')),
+  status             certificate_status NOT NULL,
   reason             smallint,     -- CRLReason; NULL: the list gives none
   revoked_at         timestamptz,
   status_at          timestamptz NOT NULL,  -- thisUpdate of the list that says so
   checked_generation bigint NOT NULL,  -- 2^40 * issuer.numbering + the number of the generation
   registered_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, certificate_id),
-  UNIQUE (institution_id, issuer_key_hash, serial_mac),
-  FOREIGN KEY (institution_id, subject_id) REFERENCES subject DEFERRABLE INITIALLY DEFERRED
+  UNIQUE (institution_id, issuer_key_hash, serial_mac)
 );
 CREATE INDEX certificate_by_serial ON certificate (issuer_key_hash, serial_mac);
 CREATE INDEX certificate_by_end ON certificate (not_after) WHERE status IN ('good', 'held');
@@ -44,12 +62,12 @@ CREATE INDEX certificate_of_subject ON certificate (institution_id, subject_id);
 
 CREATE TABLE consent (
   institution_id      text NOT NULL,
-  consent_id          text NOT NULL CHECK (consent_id ~ '^cns_[a-z2-7]{26}$'),
+  consent_id          consent_id NOT NULL,
   subject_id          text NOT NULL,
   service_id          text NOT NULL,
   version             int NOT NULL DEFAULT 1,
-  status              text NOT NULL CHECK (status IN ('pending', 'active', 'withdrawn', 'expired', 'superseded', 'rejected')),
-  reason_initiated_by text CHECK (reason_initiated_by IN ('subject', 'institution', 'platform', 'authority')),
+  status              consent_status NOT NULL,
+  reason_initiated_by initiator,
   reason_code         text,
   reason_at           timestamptz,
   replaced_by         text,
@@ -57,12 +75,12 @@ CREATE TABLE consent (
   purpose             text NOT NULL,
   notice_version      text NOT NULL,
   notice_language     text NOT NULL,
-  notice_sha256       bytea NOT NULL CHECK (octet_length(notice_sha256) = 32),
+  notice_sha256       sha256_digest NOT NULL,
   channel             text NOT NULL,
   customer_ref_sealed bytea,
-  evidence_format     text NOT NULL CHECK (evidence_format IN ('raw', 'cms')),
-  evidence_sha256     bytea NOT NULL CHECK (octet_length(evidence_sha256) = 32),
-  nonce_sha256        bytea NOT NULL CHECK (octet_length(nonce_sha256) = 32),
+  evidence_format     text NOT NULL,  -- 'raw' or 'cms'
+  evidence_sha256     sha256_digest NOT NULL,
+  nonce_sha256        sha256_digest NOT NULL,
   signed_with         text NOT NULL,  -- certificate_id
   -- The certificate whose consented items were all given under this consent; and, once some of a newer one's were
   -- given, that one and which.
@@ -84,7 +102,7 @@ CREATE TABLE consent (
   UNIQUE (institution_id, nonce_sha256),
   FOREIGN KEY (institution_id, subject_id) REFERENCES subject,
   FOREIGN KEY (institution_id, service_id) REFERENCES service
-);
+) WITH (fillfactor = 80);  -- room for what is given: an update in place leaves the indexes alone
 CREATE INDEX consent_of_subject ON consent (institution_id, subject_id);
 CREATE INDEX consent_by_status ON consent (institution_id, status, consent_id);
 CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, service_id) WHERE status = 'active';
@@ -96,10 +114,10 @@ CREATE INDEX consent_at_authority ON consent (authority_consent);
 
 CREATE TABLE consent_token (
   institution_id  text NOT NULL,
-  token_id        text NOT NULL CHECK (token_id ~ '^tok_[a-z2-7]{26}$'),
+  token_id        token_id NOT NULL,
   consent_id      text NOT NULL,
   consent_version int NOT NULL,
-  thumbprint      bytea NOT NULL CHECK (octet_length(thumbprint) = 32),
+  thumbprint      sha256_digest NOT NULL,
   issued_at       timestamptz NOT NULL,
   expires_at      timestamptz NOT NULL,
   revoked_at      timestamptz,
@@ -113,23 +131,22 @@ CREATE INDEX consent_token_to_end ON consent_token (expires_at) WHERE revoked_at
 -- What was given to whom, when, under which consent. Never the values.
 CREATE TABLE disclosure (
   institution_id  text NOT NULL,
-  disclosure_id   text NOT NULL CHECK (disclosure_id ~ '^dsc_[a-z2-7]{26}$'),
+  disclosure_id   disclosure_id NOT NULL,
   consent_id      text NOT NULL,
   subject_id      text NOT NULL,
   subject_version int NOT NULL,
-  kind            text NOT NULL CHECK (kind IN ('query', 'match')),
+  kind            text NOT NULL,    -- 'query' or 'match'
   attributes      text[] NOT NULL,
   purpose         text NOT NULL,
-  state           text NOT NULL CHECK (state IN ('started', 'completed', 'aborted', 'failed')),
-  outcome         text CHECK (outcome IN ('provided', 'no_newer_information', 'awaiting_certificate', 'compared')),
+  state           disclosure_state NOT NULL,
+  outcome         disclosure_outcome,
   billable        boolean NOT NULL DEFAULT false,
   yen             int NOT NULL DEFAULT 0,
   thumbprint      bytea NOT NULL,
   asked_with      text NOT NULL,    -- the certificate that the question names: sent again, it is the same question
   started_at      timestamptz NOT NULL,
   ended_at        timestamptz,
-  PRIMARY KEY (institution_id, disclosure_id),
-  FOREIGN KEY (institution_id, consent_id) REFERENCES consent
+  PRIMARY KEY (institution_id, disclosure_id)
 );
 CREATE INDEX disclosure_of_consent ON disclosure (institution_id, consent_id, started_at);
 CREATE INDEX disclosure_by_time ON disclosure (institution_id, started_at, disclosure_id);
@@ -140,7 +157,7 @@ CREATE INDEX disclosure_open ON disclosure (started_at) WHERE state = 'started';
 -- One row a key and institution; the answer is sealed. That of a query holds the values of attributes: for a day, so
 -- that an answer that got lost costs nothing, and no longer than the consent lasts.
 CREATE TABLE idempotency (
-  institution_id  text NOT NULL REFERENCES institution,
+  institution_id  text NOT NULL,
   idempotency_key text NOT NULL,
   request_sha256  bytea NOT NULL,   -- method, target, body
   object_id       text NOT NULL,    -- the consent or the disclosure that it is about
@@ -148,17 +165,17 @@ CREATE TABLE idempotency (
   response_sealed bytea,
   started_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, idempotency_key)
-);
+) WITH (fillfactor = 50);  -- each row is updated once
 CREATE INDEX idempotency_of_object ON idempotency (institution_id, object_id);
 CREATE INDEX idempotency_by_time ON idempotency (started_at);
 
 -- Counts by billable rule and purpose, a day (in Japan) each.
 CREATE TABLE usage (
-  institution_id text NOT NULL REFERENCES institution,
+  institution_id text NOT NULL,
   day            date NOT NULL,
   rule           text NOT NULL,
   purpose        text NOT NULL,
   uses           bigint NOT NULL,
   yen            bigint NOT NULL,
   PRIMARY KEY (institution_id, day, rule, purpose)
-);
+) WITH (fillfactor = 50);

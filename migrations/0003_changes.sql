@@ -4,7 +4,7 @@
 -- target_generation; detection takes it alone to raise the target. So whatever was registered before is joined with the
 -- difference, and whatever comes later was checked against the target or something newer.
 CREATE TABLE issuer (
-  issuer_key_hash     bytea PRIMARY KEY CHECK (octet_length(issuer_key_hash) = 32),
+  issuer_key_hash     sha256_digest PRIMARY KEY,
   name                text NOT NULL,
   detected_generation bigint NOT NULL DEFAULT 0,  -- all certificates are as this generation says
   target_generation   bigint NOT NULL DEFAULT 0,  -- detection is on its way to this one
@@ -27,17 +27,20 @@ CREATE TABLE detection (
   PRIMARY KEY (issuer_key_hash, to_generation)
 );
 
+CREATE DOMAIN event_id AS text CHECK (VALUE ~ '^chg_[a-z2-7]{26}$');
+CREATE DOMAIN event_members AS text CHECK (jsonb_typeof(VALUE::jsonb) = 'object');
+
 -- Written in the transaction that changes something; emptied by the fan-out.
 CREATE TABLE outbox (
   outbox_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  institution_id text NOT NULL REFERENCES institution,
-  event_id       text NOT NULL CHECK (event_id ~ '^chg_[a-z2-7]{26}$'),
-  consent_id     text CHECK (consent_id ~ '^cns_[a-z2-7]{26}$'),  -- NULL: about no one's consent (status.stale)
-  subject_id     text CHECK (subject_id ~ '^sub_[a-z2-7]{26}$'),
-  type           text NOT NULL CHECK (type ~ '^[a-z_]+[.][a-z_]+$'),
+  institution_id text NOT NULL,
+  event_id       event_id NOT NULL,
+  consent_id     consent_id,  -- NULL: about no one's consent (status.stale)
+  subject_id     subject_id,
+  type           text NOT NULL,
   occurred_at    timestamptz NOT NULL,
   -- What the type adds: subject_version, state, status_reason, … An object as text, which goes into the item as it is.
-  members        text NOT NULL CHECK (jsonb_typeof(members::jsonb) = 'object')
+  members        event_members NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);  -- a queue: what is dead lies in front
 
 -- Only fan-out, pruning and a new epoch lock these rows, each briefly: whatever else did would hold up the feeds.
@@ -106,20 +109,21 @@ GRANT EXECUTE ON FUNCTION feed_ends TO tashika_platform;
 
 -- Every change of state, one row, hash-chained for each institution. libpki-free by design: SHA-256 over the row's text.
 CREATE TABLE audit (
-  institution_id text NOT NULL REFERENCES institution,
+  institution_id text NOT NULL,
   seq            bigint NOT NULL,
   at             timestamptz NOT NULL,
   actor          text NOT NULL,   -- a certificate's thumbprint, 'operator', 'authority', 'platform'
   verb           text NOT NULL,
   object         text NOT NULL,
   detail         text NOT NULL,   -- JSON without personal data
-  previous       bytea NOT NULL CHECK (octet_length(previous) = 32),
-  hash           bytea NOT NULL CHECK (octet_length(hash) = 32),
+  previous       sha256_digest NOT NULL,
+  hash           sha256_digest NOT NULL,
   PRIMARY KEY (institution_id, seq)
 );
 
 CREATE TABLE audit_head (
   institution_id text PRIMARY KEY REFERENCES institution,
   last_seq       bigint NOT NULL,
-  last_hash      bytea NOT NULL
-);
+  previous_hash  sha256_digest NOT NULL,  -- of the row before the last one
+  last_hash      sha256_digest NOT NULL
+) WITH (fillfactor = 50);

@@ -71,7 +71,7 @@ def query(bench):
     """Each consent is asked for once, so every round has its own."""
     rounds, share = bench.rounds + 1, bench.sizes.queries_of // INSTITUTIONS
     with cluster() as database:
-        platform = Platform(bench, bench.directory / "query", database, INSTITUTIONS, database={"connections": 16})
+        platform = Platform(bench, bench.directory / "query", database, INSTITUTIONS)
         consents = add_people(platform.database, platform.keys, platform.institutions, platform.issuer,
                               rounds * share * INSTITUTIONS, "available")
         with platform.served():

@@ -12,7 +12,8 @@
 #include "server/platform/attributes.hpp"
 #include "server/platform/consent_service.hpp"
 #include "server/platform/problem.hpp"
-#include "server/store/disclosures.hpp"
+#include "server/store/query_steps.hpp"
+#include "server/store/watching.hpp"
 
 namespace server {
 
@@ -83,10 +84,16 @@ class AttributeService {
   // Transactions 1 and 2 (attribute_transactions.cpp).
   [[nodiscard]] Begun begin(Session& session, const AttributeQuery& query,
                             const pki::ConsentTokenClaims& claims, const std::string& kind) const;
-  [[nodiscard]] Consent check_consent(Session& session, const pki::ConsentTokenClaims& claims,
-                                      const std::string& kind, pki::Time now) const;
-  void start_disclosure(Session& session, Disclosure& disclosure,
-                        IdempotencyClaim::State state) const;
+  struct Permission {
+    Consent consent;
+    QueryGrounds grounds;
+  };
+  [[nodiscard]] Permission check_consent(Session& session, const pki::ConsentTokenClaims& claims,
+                                         const std::string& kind, pki::Time now) const;
+  [[nodiscard]] IdempotencyClaim start_disclosure(Session& session, Disclosure& disclosure,
+                                                  const IdempotentRequest& request) const;
+  void complete(Session& session, const AttributeQuery& query, const Disclosure& disclosure,
+                const Answer& answer, pki::Time now) const;
   [[nodiscard]] Answer answer_unasked(Session& session, const AttributeQuery& query,
                                       Disclosure& disclosure,
                                       const std::vector<std::string>& not_provided) const;
@@ -94,6 +101,7 @@ class AttributeService {
   [[nodiscard]] Ended end(Session& session, const AttributeQuery& query, const Begun& begun,
                           const Heard& heard, Follow follow, pki::Time now) const;
   std::vector<AuditEntry> follow_certificate(Session& session, const ProvidedInformation& provided,
+                                             const std::optional<IssuerPosition>& position,
                                              LockedConsent& locked, const Disclosure& disclosure,
                                              pki::Time now) const;
 

@@ -68,18 +68,21 @@ void end_by_authority(Session& session, Consent& consent, AuthorityRefusal refus
 
 // The database's part of the token, and the consent. The row stays shared until the commit: a
 // withdrawal waits for that, or is seen here. Comparisons take turns, so that they can be counted.
-Consent AttributeService::check_consent(Session& session, const pki::ConsentTokenClaims& claims,
-                                        const std::string& kind, pki::Time now) const {
+AttributeService::Permission AttributeService::check_consent(Session& session,
+                                                             const pki::ConsentTokenClaims& claims,
+                                                             const std::string& kind,
+                                                             pki::Time now) const {
   auto consent = find_consent(session, session.institution_id(), claims.consent_id,
                               kind == "match" ? RowLock::update : RowLock::share);
-  const auto token = find_token(session, claims.token_id);
-  if (!consent || !token || token->consent_id != claims.consent_id ||
-      consent->subject_id != claims.subject) {
+  if (!consent || consent->subject_id != claims.subject) throw Problem(ProblemKind::token_invalid);
+  QueryGrounds grounds = find_grounds(session, *consent, claims.token_id);
+  if (!grounds.token || grounds.token->consent_id != claims.consent_id) {
     throw Problem(ProblemKind::token_invalid);
   }
   // Its tokens are revoked, too; but this tells the institution what to do.
   require_active(*consent);
-  if (token->is_revoked || static_cast<std::int64_t>(claims.consent_version) < consent->version) {
+  if (grounds.token->is_revoked ||
+      static_cast<std::int64_t>(claims.consent_version) < consent->version) {
     throw Problem(ProblemKind::token_invalid);
   }
   if (now > consent->valid_until) throw Problem(ProblemKind::consent_expired);
@@ -87,33 +90,34 @@ Consent AttributeService::check_consent(Session& session, const pki::ConsentToke
     throw Problem(ProblemKind::consent_not_yet_valid);
   }
   // Its consents are about to end, a batch at a time.
-  if (!is_service_active(session, consent->institution_id, consent->service_id)) {
-    throw Problem(ProblemKind::service_unknown);
-  }
-  return std::move(*consent);
+  if (!grounds.is_service_active) throw Problem(ProblemKind::service_unknown);
+  return {std::move(*consent), std::move(grounds)};
 }
 
 // One question about a consent at a time: each may cost, and the next may be answered by this one.
-void AttributeService::start_disclosure(Session& session, Disclosure& disclosure,
-                                        IdempotencyClaim::State state) const {
-  const auto abandon_others = [&] {
-    abandon_disclosures(session, disclosure, disclosure.started_at - kRequestAbandoned);
-  };
-  bool is_alone = false;
-  if (state == IdempotencyClaim::State::taken_over) {
-    abandon_others();
-    is_alone = reopen_disclosure(session, disclosure);
-  } else if (is_alone = insert_disclosure(session, disclosure); !is_alone) {
-    abandon_others();
-    is_alone = insert_disclosure(session, disclosure);
+IdempotencyClaim AttributeService::start_disclosure(Session& session, Disclosure& disclosure,
+                                                    const IdempotentRequest& request) const {
+  using State = IdempotencyClaim::State;
+  const Opening opening = open_disclosure(session, disclosure, request);
+  IdempotencyClaim claim{State::fresh, disclosure.disclosure_id, 0, {}};
+  if (opening == Opening::opened) return claim;
+  if (opening == Opening::key_taken) {
+    claim = claim_or_refuse(session, request, disclosure.disclosure_id, disclosure.started_at);
   }
+  if (claim.state == State::done) return claim;
+  disclosure.disclosure_id = claim.object_id;
+  // Who began another one has died, if it takes that long.
+  abandon_disclosures(session, disclosure, disclosure.started_at - kRequestAbandoned);
+  const bool is_alone = claim.state == State::taken_over ? reopen_disclosure(session, disclosure)
+                                                         : insert_disclosure(session, disclosure);
   if (!is_alone) throw Problem(ProblemKind::query_in_progress).retry_after(std::chrono::seconds{1});
+  return claim;
 }
 
 AttributeService::Begun AttributeService::begin(Session& session, const AttributeQuery& query,
                                                 const pki::ConsentTokenClaims& claims,
                                                 const std::string& kind) const {
-  const Consent consent = check_consent(session, claims, kind, query.now);
+  const auto [consent, grounds] = check_consent(session, claims, kind, query.now);
   Begun out;
   Disclosure& disclosure = out.disclosure;
   for (const AttributeName& one : kAttributes) {
@@ -126,38 +130,33 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
     }
   }
   if (disclosure.attributes.empty()) throw Problem(ProblemKind::scope_not_granted);
-  const auto subject = find_subject(session, consent.institution_id, consent.subject_id);
-  if (!subject) throw std::runtime_error("a consent has no subject");
-
   disclosure.disclosure_id = make_id(kDisclosureId);
-  const auto claim =
-      claim_or_refuse(session, query.idempotent, disclosure.disclosure_id, query.now);
-  disclosure.disclosure_id = claim.object_id;
+  disclosure.consent_id = consent.consent_id;
+  disclosure.subject_id = consent.subject_id;
+  disclosure.subject_version = grounds.subject_version;
+  disclosure.kind = kind;
+  disclosure.purpose = query.purpose;
+  disclosure.thumbprint = query.asker.thumbprint;
+  disclosure.started_at = query.now;
+  disclosure.asked_with = consent.known_certificate;
+
+  const auto claim = start_disclosure(session, disclosure, query.idempotent);
   if (claim.state == IdempotencyClaim::State::done) {
     out.answer = kept_answer(session, parts_.keys, query.idempotent, claim);
     append_audit(session, query.now,
                  {query.asker.actor(), "disclosure.repeated", claim.object_id, "{}"});
     return out;
   }
-  disclosure.consent_id = consent.consent_id;
-  disclosure.subject_id = consent.subject_id;
-  disclosure.subject_version = subject->version;
-  disclosure.kind = kind;
-  disclosure.purpose = query.purpose;
-  disclosure.thumbprint = query.asker.thumbprint;
-  disclosure.started_at = query.now;
-  disclosure.asked_with = consent.known_certificate;
-  const bool is_fresh = claim.state == IdempotencyClaim::State::fresh;
-  if (kind == "match" && is_fresh &&
-      count_matches(session, consent.consent_id, subject->version) >= kMatchesMax) {
+  if (kind == "match" && claim.state == IdempotencyClaim::State::fresh &&
+      count_matches(session, consent.consent_id, grounds.subject_version) > kMatchesMax) {
     throw Problem(ProblemKind::match_budget_exhausted);
   }
-  start_disclosure(session, disclosure, claim.state);
   // All of it was given, and nothing lapsed since: the authority would say the same.
-  const bool is_at_rest = subject->state == "unchanged" || subject->state == "delivered";
+  const bool is_at_rest =
+      grounds.subject_state == "unchanged" || grounds.subject_state == "delivered";
   const bool has_all =
-      consent.known_certificate == subject->watched_certificate ||
-      (consent.newer_certificate == subject->watched_certificate &&
+      consent.known_certificate == grounds.watched_certificate ||
+      (consent.newer_certificate == grounds.watched_certificate &&
        std::ranges::all_of(disclosure.attributes, [&](const std::string& attribute) {
          return holds(consent.newer_items, attribute);
        }));
@@ -165,7 +164,10 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
     out.answer = answer_unasked(session, query, disclosure, out.not_provided);
     return out;
   }
-  const auto named = find_certificate_name(session, consent.institution_id, disclosure.asked_with);
+  const auto named =
+      disclosure.asked_with == consent.known_certificate
+          ? grounds.known_certificate
+          : find_certificate_name(session, consent.institution_id, disclosure.asked_with);
   if (!named) throw std::runtime_error("a consent's certificate is not there");
   out.question.request_id = disclosure.disclosure_id;
   out.question.authority_consent_id = consent.authority_consent.value();
@@ -180,15 +182,26 @@ Answer AttributeService::answer_unasked(Session& session, const AttributeQuery& 
                                         const std::vector<std::string>& not_provided) const {
   disclosure.state = "completed";
   disclosure.outcome = "no_newer_information";
-  disclosure.ended_at = query.now;
-  finish_disclosure(session, disclosure);
   Answer answer{200, base_of(disclosure)};
   answer.body["not_provided"] = not_consented(not_provided);
-  keep_answer(session, parts_.keys, query.idempotent, answer);
-  add_usage(session, {day_of(query.now), disclosure.outcome, query.purpose, 1, 0});
-  append_audit(session, query.now,
-               audit_of(disclosure, query.asker.actor(), "disclosure.completed"));
+  complete(session, query, disclosure, answer, query.now);
   return answer;
+}
+
+// Whoever is second with the same key finds it ended: nothing of what was done for that one stays.
+void AttributeService::complete(Session& session, const AttributeQuery& query,
+                                const Disclosure& disclosure, const Answer& answer,
+                                pki::Time now) const {
+  const bool is_first =
+      close_disclosure(session,
+                       {disclosure, query.idempotent, answer.status,
+                        seal_answer(session, parts_.keys, query.idempotent, answer),
+                        Usage{day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen},
+                        audit_of(disclosure, query.asker.actor(), "disclosure.completed")},
+                       now);
+  if (!is_first) {
+    throw Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1});
+  }
 }
 
 AttributeService::Ended AttributeService::end(Session& session, const AttributeQuery& query,
@@ -197,10 +210,10 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   const auto* provided = std::get_if<ProvidedInformation>(&heard.reply);
   const auto* refusal = std::get_if<AuthorityRefusal>(&heard.reply);
   Disclosure disclosure = begun.disclosure;
-  disclosure.ended_at = now;
   // The issuer's lock goes before all others (server/store/watching.hpp).
   const bool follows = provided != nullptr && disclosure.kind == "query" && follow == Follow::yes;
-  if (follows) (void)lock_issuer(session, provided->newer.certificate.issuer_key_hash);
+  std::optional<IssuerPosition> position;
+  if (follows) position = lock_issuer(session, provided->newer.certificate.issuer_key_hash);
   auto locked = lock_consent_of(session, session.institution_id(), disclosure.subject_id,
                                 disclosure.consent_id);
   if (!locked) throw std::runtime_error("a consent that was asked about is not there");
@@ -211,14 +224,17 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   }
   const auto close = [&](const char* state, Problem problem) {
     disclosure.state = state;
-    finish_disclosure(session, disclosure);
-    if (disclosure.yen > 0) {
-      add_usage(session,
-                {day_of(now), fmt::format("{}_paid", state), query.purpose, 1, disclosure.yen});
-    }
-    release_idempotency(session, query.idempotent);
-    append_audit(session, now,
-                 audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state)));
+    const Usage usage{day_of(now), fmt::format("{}_paid", state), query.purpose,
+                      disclosure.yen > 0 ? 1 : 0, disclosure.yen};
+    close_disclosure(
+        session,
+        {disclosure,
+         query.idempotent,
+         0,
+         {},
+         usage,
+         audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state))},
+        now);
     return Ended{{}, std::move(problem)};
   };
   try {
@@ -246,12 +262,9 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
                            ? "awaiting_certificate"
                            : "no_newer_information";
   if (provided && disclosure.kind == "match") disclosure.outcome = "compared";
-  if (!finish_disclosure(session, disclosure)) {
-    // The same key was sent again meanwhile, and that one was faster.
-    return {{}, Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1})};
-  }
   std::vector<AuditEntry> followed;
-  if (follows) followed = follow_certificate(session, *provided, *locked, disclosure, now);
+  if (follows)
+    followed = follow_certificate(session, *provided, position, *locked, disclosure, now);
   Answer answer{200, base_of(disclosure)};
   if (provided) {
     answer.body.update(heard.members);
@@ -261,20 +274,17 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
     }
     answer.body["not_provided"] = nlohmann::ordered_json::array();
   }
-  keep_answer(session, parts_.keys, query.idempotent, answer);
-  add_usage(session, {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen});
-  append_audit(session, now, audit_of(disclosure, query.asker.actor(), "disclosure.completed"));
+  complete(session, query, disclosure, answer, now);
   for (const AuditEntry& entry : followed) append_audit(session, now, entry);
   return {std::move(answer), std::nullopt};
 }
 
 // The institution has the items of the newer certificate now; that one is watched from here on.
 // Returns what is to be audited.
-std::vector<AuditEntry> AttributeService::follow_certificate(Session& session,
-                                                             const ProvidedInformation& provided,
-                                                             LockedConsent& locked,
-                                                             const Disclosure& disclosure,
-                                                             pki::Time now) const {
+std::vector<AuditEntry> AttributeService::follow_certificate(
+    Session& session, const ProvidedInformation& provided,
+    const std::optional<IssuerPosition>& position, LockedConsent& locked,
+    const Disclosure& disclosure, pki::Time now) const {
   const CertificateName& newer = provided.newer.certificate;
   const auto issuers = parts_.snapshot();
   std::optional<std::size_t> issuer;
@@ -290,31 +300,21 @@ std::vector<AuditEntry> AttributeService::follow_certificate(Session& session,
     return {};
   }
   const CheckedStatus checked =
-      check_for_watch(session, watched, issuers->issuers.at(*issuer), newer.serial.reveal());
+      check_for_watch(position, watched, issuers->issuers.at(*issuer), newer.serial.reveal());
   Subject& subject = locked.subject;
   Consent& consent = locked.consent;
-  const auto known =
-      find_certificate(session, parts_.keys, consent.institution_id, newer.issuer_key_hash,
-                       newer.serial.reveal(), HoldCertificate::yes);
-  std::string certificate_id;
-  CertificateStatus status = checked.status.status;
-  if (known) {
-    certificate_id = known->certificate_id;
-    status = known->status;
-  } else {
-    NewCertificate certificate;
-    certificate.institution_id = consent.institution_id;
-    certificate.subject_id = subject.subject_id;
-    certificate.issuer = newer.issuer_key_hash;
-    certificate.serial = newer.serial.reveal();
-    certificate.not_after =
-        latest_end(parts_.issuers.issuers[*issuer].config, provided.newer.issued_at);
-    certificate.status = checked.status;
-    certificate.checked_generation = checked.generation;
-    certificate_id =
-        add_watched_certificate(session, parts_.keys, certificate, now).value_or(std::string());
-    if (certificate_id.empty()) throw Conflict("a certificate was added twice at once", "40001");
-  }
+  NewCertificate certificate;
+  certificate.institution_id = consent.institution_id;
+  certificate.subject_id = subject.subject_id;
+  certificate.issuer = newer.issuer_key_hash;
+  certificate.serial = newer.serial.reveal();
+  certificate.not_after =
+      latest_end(parts_.issuers.issuers[*issuer].config, provided.newer.issued_at);
+  certificate.status = checked.status;
+  certificate.checked_generation = checked.generation;
+  const HeldCertificate held = hold_or_add_certificate(session, parts_.keys, certificate, now);
+  const std::string& certificate_id = held.certificate.certificate_id;
+  const CertificateStatus status = held.certificate.status;
 
   const bool is_news =
       consent.known_certificate != certificate_id && consent.newer_certificate != certificate_id;
@@ -328,21 +328,15 @@ std::vector<AuditEntry> AttributeService::follow_certificate(Session& session,
     consent.newer_certificate.reset();
     consent.newer_items.clear();
   }
-  set_given(session, consent);
-
-  const auto tell = [&](EventType type, const char* state, const std::vector<std::string>& whom) {
+  const auto news = [&](EventType type, const char* state) {
     subject.state = state;
     subject.state_at = now;
-    update_subject(session, subject, SubjectVersion::raise);
     Event event;
     event.type = type;
     event.subject_id = subject.subject_id;
     event.occurred_at = now;
     event.members = {{"subject_version", subject.version}, {"state", state}};
-    for (const std::string& consent_id : whom) {
-      event.consent_id = consent_id;
-      put_event(session, event);
-    }
+    return event;
   };
   const bool is_awaiting = subject.state == "awaiting_certificate" &&
                            subject.watched_certificate == certificate_id && !is_news;
@@ -351,17 +345,27 @@ std::vector<AuditEntry> AttributeService::follow_certificate(Session& session,
   subject.next_check_at.reset();
   // The other consents of the person got nothing: for them it is still there to be fetched.
   if (is_news) {
-    tell(EventType::subject_update_delivered, "delivered", {consent.consent_id});
+    ++subject.version;
+    set_given(session, consent, subject, news(EventType::subject_update_delivered, "delivered"));
+  } else {
+    set_given(session, consent);
   }
   const bool has_lapsed =
       status == CertificateStatus::revoked || status == CertificateStatus::expired;
   if (has_lapsed && !is_awaiting) {
     subject.next_check_at = now;
-    tell(EventType::subject_update_pending, "awaiting_certificate",
-         active_consents_of(session, consent.institution_id, subject.subject_id));
+    subject.state = "awaiting_certificate";
+    subject.state_at = now;
+    update_subject(session, subject, SubjectVersion::raise);
+    Event event = news(EventType::subject_update_pending, "awaiting_certificate");
+    for (const std::string& consent_id :
+         active_consents_of(session, consent.institution_id, subject.subject_id)) {
+      event.consent_id = consent_id;
+      put_event(session, event);
+    }
   }
   // Known already: perhaps as that of a subject which turns out to be the same person.
-  if (!known) return {};
+  if (held.is_new) return {};
   return supersede_replaced(session, consent.institution_id, certificate_id, subject.subject_id,
                             now);
 }

@@ -191,26 +191,23 @@ void AvailabilityChecks::record_newer(Session& session, KeyRing& keys, const Iss
     wait_longer(session, check, now + check_pause(config_, 0, dice()), Counted::no);
     return;
   }
-  auto id = add_watched_certificate(
+  const HeldCertificate held = hold_or_add_certificate(
       session, keys,
       {check.institution_id, check.subject_id, issuer.watched->key_hash, serial,
        latest_end(*issuer.config, newer.issued_at), checked->status, checked->generation},
       now);
-  CertificateStatus status = checked->status.status;
+  const std::string& id = held.certificate.certificate_id;
+  const CertificateStatus status = held.certificate.status;
   std::vector<AuditEntry> audit;
-  if (!id) {  // the person showed it to the institution before we heard of it, as somebody new
-    const auto known = find_certificate(session, keys, check.institution_id,
-                                        issuer.watched->key_hash, serial, HoldCertificate::yes);
-    id = known.value().certificate_id;
-    status = known->status;
-    audit = supersede_replaced(session, check.institution_id, *id, check.subject_id, now);
+  if (!held.is_new) {  // the person showed it to the institution before, as somebody new
+    audit = supersede_replaced(session, check.institution_id, id, check.subject_id, now);
   }
-  if (*id == check.certificate_id) {
+  if (id == check.certificate_id) {
     record_none(session, check, now, counts);
   } else if (status == CertificateStatus::revoked || status == CertificateStatus::expired) {
-    watch_lapsed_successor(session, check, *id, now + kAskAgain);
+    watch_lapsed_successor(session, check, id, now + kAskAgain);
   } else {
-    make_available(session, check, *version, *id, now);
+    make_available(session, check, *version, id, now);
     ++counts.available;
   }
   for (const AuditEntry& entry : audit) append_audit(session, now, entry, check.institution_id);

@@ -24,13 +24,16 @@ IdempotencyClaim claim_or_refuse(Session& session, const IdempotentRequest& requ
   return claim;
 }
 
+std::vector<std::uint8_t> seal_answer(Session& session, KeyRing& keys,
+                                      const IdempotentRequest& request, const Answer& answer) {
+  const std::string text = answer.body.dump();
+  return keys.seal_for(session, session.institution_id(), place_of(request), pki::as_bytes(text));
+}
+
 void keep_answer(Session& session, KeyRing& keys, const IdempotentRequest& request,
                  const Answer& answer) {
   if (request.key.empty()) return;
-  const std::string text = answer.body.dump();
-  finish_idempotency(
-      session, request, answer.status,
-      keys.seal_for(session, session.institution_id(), place_of(request), pki::as_bytes(text)));
+  finish_idempotency(session, request, answer.status, seal_answer(session, keys, request, answer));
 }
 
 Answer kept_answer(Session& session, KeyRing& keys, const IdempotentRequest& request,

@@ -29,6 +29,10 @@ inline constexpr std::chrono::hours kAnswersKept{24};
 // Keeps what is answered, sealed, in the transaction of the effect.
 void keep_answer(Session& session, KeyRing& keys, const IdempotentRequest& request,
                  const Answer& answer);
+// The same, for whoever writes it down together with other things.
+[[nodiscard]] std::vector<std::uint8_t> seal_answer(Session& session, KeyRing& keys,
+                                                    const IdempotentRequest& request,
+                                                    const Answer& answer);
 // What was kept for a claim that is done.
 [[nodiscard]] Answer kept_answer(Session& session, KeyRing& keys, const IdempotentRequest& request,
                                  const IdempotencyClaim& claim);

@@ -41,7 +41,12 @@ ListedStatus listed_status(const pki::Generation& lists, const Provenance& prove
 
 CheckedStatus check_for_watch(Session& session, const WatchedIssuer& issuer,
                               const IssuerSnapshot& known, pki::Bytes serial) {
-  const auto position = lock_issuer(session, issuer.key_hash);
+  return check_for_watch(lock_issuer(session, issuer.key_hash), issuer, known, serial);
+}
+
+CheckedStatus check_for_watch(const std::optional<IssuerPosition>& position,
+                              const WatchedIssuer& issuer, const IssuerSnapshot& known,
+                              pki::Bytes serial) {
   if (!position || !known.lists) {
     throw IssuerBehind(fmt::format("{}: no lists were taken in yet", issuer.name));
   }

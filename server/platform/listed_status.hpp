@@ -41,6 +41,10 @@ struct CheckedStatus {
 };
 [[nodiscard]] CheckedStatus check_for_watch(Session& session, const WatchedIssuer& issuer,
                                             const IssuerSnapshot& known, pki::Bytes serial);
+// The same, where the caller has locked the issuer and has what lock_issuer() gave.
+[[nodiscard]] CheckedStatus check_for_watch(const std::optional<IssuerPosition>& position,
+                                            const WatchedIssuer& issuer,
+                                            const IssuerSnapshot& known, pki::Bytes serial);
 
 // What becomes of a watched certificate of which the lists say that. One that is on no list any
 // more was released if it still lasts; a held one that has ended is expired.

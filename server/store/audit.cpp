@@ -6,26 +6,18 @@
 #include <array>
 #include <set>
 
+#include "server/store/audit_sql.hpp"
 #include "server/store/sql.hpp"
 
 namespace server {
 namespace {
 
-// Whoever waits for the row's lock sees the newest values.
-constexpr Statement kNextRow{"audit_next",
-                             "SELECT last_seq + 1, last_hash FROM audit_head WHERE institution_id "
-                             "= $1 FOR NO KEY UPDATE"};
-// Of two that begin a chain at once, the second waits, and updates what the first wrote.
-constexpr Statement kFirstRow{
-    "audit_first",
-    "INSERT INTO audit_head AS h (institution_id, last_seq, last_hash) VALUES ($1, 0, $2) "
-    "ON CONFLICT (institution_id) DO UPDATE SET last_seq = h.last_seq "
-    "RETURNING last_seq + 1, last_hash"};
 constexpr Statement kAppend{
-    "audit_append",
-    "WITH row AS (INSERT INTO audit (institution_id, seq, at, actor, verb, object, detail, "
-    "previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)) "
-    "UPDATE audit_head SET last_seq = $2, last_hash = $9 WHERE institution_id = $1"};
+    "audit_append", "WITH " AUDIT_ENTRY("$1::text", "$2::text", "$3::text", "$4::text", "$5::text",
+                                        "$6::text") " SELECT count(*) FROM entry"};
+// Of two that begin a chain at once, the second waits, and leaves what the first wrote.
+constexpr Statement kBegin{"audit_begin",
+                           "INSERT INTO audit_head VALUES ($1, 0, $2, $2) ON CONFLICT DO NOTHING"};
 constexpr Statement kHeads{"audit_heads",
                            "SELECT i.institution_id, coalesce(h.last_seq, 0), "
                            "coalesce(h.last_hash, '\\x') FROM institution i LEFT JOIN audit_head h "
@@ -91,21 +83,26 @@ pki::Digest audit_hash(const std::string& institution_id, std::int64_t seq, pki:
                                 entry.detail, pki::to_hex(previous))));
 }
 
-void append_audit(Session& session, pki::Time now, const AuditEntry& entry,
-                  const std::string& institution_id) {
-  const std::string& owner = institution_id.empty() ? session.institution_id() : institution_id;
+void require_lines(const AuditEntry& entry) {
   for (const std::string* text : {&entry.actor, &entry.verb, &entry.object, &entry.detail}) {
     if (text->find('\n') != std::string::npos) {
       throw std::logic_error("an audit entry has a line feed");
     }
   }
-  auto head = sql::exec(session, kNextRow, owner);
-  if (head.empty()) head = sql::exec(session, kFirstRow, owner, sql::bytea(kNothing));
-  const auto seq = head[0][0].as<std::int64_t>();
-  const auto previous = sql::bytes(head[0][1]);
-  const auto hash = audit_hash(owner, seq, now, entry, previous);
-  sql::exec(session, kAppend, owner, seq, sql::timestamp(now), entry.actor, entry.verb,
-            entry.object, entry.detail, sql::bytea(previous), sql::bytea(hash.bytes()));
+}
+
+void append_audit(Session& session, pki::Time now, const AuditEntry& entry,
+                  const std::string& institution_id) {
+  const std::string& owner = institution_id.empty() ? session.institution_id() : institution_id;
+  require_lines(entry);
+  const auto append = [&] {
+    return sql::exec(session, kAppend, owner, sql::timestamp(now), entry.actor, entry.verb,
+                     entry.object, entry.detail)[0][0]
+               .as<int>() == 1;
+  };
+  if (append()) return;
+  sql::exec(session, kBegin, owner, sql::bytea(kNothing));
+  if (!append()) throw DatabaseError("a row of the audit was not written", "");
 }
 
 AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier) {

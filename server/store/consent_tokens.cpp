@@ -11,11 +11,6 @@ constexpr Statement kInsert{
     "token_insert",
     "INSERT INTO consent_token (institution_id, token_id, consent_id, consent_version, thumbprint, "
     "issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"};
-constexpr Statement kFind{"token_find",
-                          "SELECT token_id, consent_id, consent_version, thumbprint, extract(epoch "
-                          "FROM issued_at)::bigint, extract(epoch FROM expires_at)::bigint, "
-                          "revoked_at IS NOT NULL FROM consent_token WHERE institution_id = $1 AND "
-                          "token_id = $2"};
 constexpr Statement kRevoke{"token_revoke_all",
                             "UPDATE consent_token SET revoked_at = $3 WHERE institution_id = $1 "
                             "AND consent_id = $2 AND revoked_at IS NULL RETURNING 1"};
@@ -43,22 +38,6 @@ void insert_token(Session& session, const TokenRecord& token) {
   sql::exec(session, kInsert, session.institution_id(), token.token_id, token.consent_id,
             token.consent_version, sql::bytea(token.thumbprint), sql::timestamp(token.issued_at),
             sql::timestamp(token.expires_at));
-}
-
-std::optional<TokenRecord> find_token(Session& session, const std::string& token_id) {
-  const auto rows = sql::exec(session, kFind, session.institution_id(), token_id);
-  if (rows.empty()) return std::nullopt;
-  const pqxx::row row = rows[0];
-  TokenRecord out;
-  out.token_id = row[0].as<std::string>();
-  out.consent_id = row[1].as<std::string>();
-  out.consent_version = row[2].as<std::int32_t>();
-  const auto thumbprint = sql::bytes(row[3]);
-  std::copy_n(thumbprint.begin(), out.thumbprint.size(), out.thumbprint.begin());
-  out.issued_at = sql::time(row[4]);
-  out.expires_at = sql::time(row[5]);
-  out.is_revoked = row[6].as<bool>();
-  return out;
 }
 
 std::size_t revoke_tokens(Session& session, const std::string& institution_id,

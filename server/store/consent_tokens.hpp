@@ -19,11 +19,9 @@ struct TokenRecord {
   Thumbprint thumbprint{};
   pki::Time issued_at;
   pki::Time expires_at;
-  bool is_revoked = false;
 };
 
 void insert_token(Session& session, const TokenRecord& token);
-[[nodiscard]] std::optional<TokenRecord> find_token(Session& session, const std::string& token_id);
 // All of a consent; returns how many counted until then.
 std::size_t revoke_tokens(Session& session, const std::string& institution_id,
                           const std::string& consent_id, pki::Time now);

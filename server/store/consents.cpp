@@ -84,10 +84,6 @@ constexpr Statement kSetRelay{"consent_set_relay",
 constexpr Statement kSetAuthorityConsent{
     "consent_set_authority",
     "UPDATE consent SET authority_consent = $3 WHERE institution_id = $1 AND consent_id = $2"};
-constexpr Statement kSetGiven{
-    "consent_set_given",
-    "UPDATE consent SET known_certificate = $3, newer_certificate = $4, newer_items = $5 WHERE "
-    "institution_id = $1 AND consent_id = $2"};
 constexpr Statement kLockAuthority{"consent_lock_authority",
                                    "SELECT pg_advisory_xact_lock(hashtextextended($1, 7412))"};
 constexpr Statement kService{
@@ -289,12 +285,6 @@ void set_authority_consent(Session& session, const Consent& consent,
                            const std::string& authority_consent) {
   sql::exec(session, kSetAuthorityConsent, consent.institution_id, consent.consent_id,
             authority_consent);
-}
-
-void set_given(Session& session, const Consent& consent) {
-  sql::exec(session, kSetGiven, consent.institution_id, consent.consent_id,
-            consent.known_certificate, consent.newer_certificate,
-            sql::text_array(consent.newer_items));
 }
 
 void lock_authority_consent(Session& session, const std::string& authority_consent) {

@@ -134,9 +134,6 @@ void set_authority_consent(Session& session, const Consent& consent,
 void set_relay(Session& session, const Consent& consent, std::optional<pki::Time> at,
                std::int32_t attempts);
 
-// known_certificate, newer_certificate, newer_items.
-void set_given(Session& session, const Consent& consent);
-
 // Until the transaction ends, nobody else decides what the authority's consent of that name is
 // here: a withdrawal that is heard of before the registration was written down is not lost.
 void lock_authority_consent(Session& session, const std::string& authority_consent);

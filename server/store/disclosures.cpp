@@ -17,10 +17,6 @@ constexpr Statement kInsert{
     "INSERT INTO disclosure (institution_id, disclosure_id, consent_id, subject_id, "
     "subject_version, kind, attributes, purpose, state, thumbprint, started_at, asked_with) VALUES "
     "($1, $2, $3, $4, $5, $6, $7, $8, 'started', $9, $10, $11) ON CONFLICT DO NOTHING RETURNING 1"};
-constexpr Statement kFinish{
-    "disclosure_finish",
-    "UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, yen = $6, ended_at "
-    "= $7 WHERE institution_id = $1 AND disclosure_id = $2 AND state = 'started' RETURNING 1"};
 constexpr Statement kReopen{
     "disclosure_reopen",
     "UPDATE disclosure SET state = 'started', started_at = $3, ended_at = NULL WHERE "
@@ -50,11 +46,6 @@ constexpr Statement kAbandon{
     "disclosure_abandon",
     "UPDATE disclosure SET state = 'failed', ended_at = $3 WHERE institution_id = $1 AND "
     "disclosure_id = $2 AND state = 'started' RETURNING 1"};
-constexpr Statement kAddUsage{
-    "usage_add",
-    "INSERT INTO usage AS u (institution_id, day, rule, purpose, uses, yen) VALUES ($1, $2, $3, "
-    "$4, $5, $6) ON CONFLICT (institution_id, day, rule, purpose) DO UPDATE SET uses = u.uses + "
-    "excluded.uses, yen = u.yen + excluded.yen"};
 constexpr Statement kUsage{
     "usage_list",
     "SELECT day::text, rule, purpose, uses, yen FROM usage WHERE institution_id = $1 AND day "
@@ -92,13 +83,6 @@ bool insert_disclosure(Session& session, const Disclosure& disclosure) {
                     disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
                     sql::bytea(disclosure.thumbprint), sql::timestamp(disclosure.started_at),
                     disclosure.asked_with)
-              .empty();
-}
-
-bool finish_disclosure(Session& session, const Disclosure& disclosure) {
-  return !sql::exec(session, kFinish, session.institution_id(), disclosure.disclosure_id,
-                    disclosure.state, disclosure.outcome, disclosure.billable, disclosure.yen,
-                    sql::timestamp(disclosure.ended_at))
               .empty();
 }
 
@@ -153,11 +137,6 @@ bool abandon_disclosure(Session& session, const OpenDisclosure& disclosure, pki:
   return !sql::exec(session, kAbandon, disclosure.institution_id, disclosure.disclosure_id,
                     sql::timestamp(now))
               .empty();
-}
-
-void add_usage(Session& session, const Usage& usage) {
-  sql::exec(session, kAddUsage, session.institution_id(), usage.day, usage.rule, usage.purpose,
-            usage.uses, usage.yen);
 }
 
 std::vector<Usage> list_usage(Session& session, const std::string& from, const std::string& to) {

@@ -1,6 +1,6 @@
 // disclosures.hpp: rows of the tables `disclosure` and `usage`: what was given to whom, when, under
 // which consent, and what it cost. Never the values. Sessions of the institution, where not said
-// otherwise.
+// otherwise. How they begin and end: query_steps.hpp.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,6 @@ struct Disclosure {
 
 // Of each consent one query at a time is `started`. False, with nothing done, if another one is.
 [[nodiscard]] bool insert_disclosure(Session& session, const Disclosure& disclosure);
-// started → state, outcome, billable, yen, ended_at. False if it was not `started` any more.
-bool finish_disclosure(Session& session, const Disclosure& disclosure);
 // started or failed → started at `started_at`: its question is asked again, by the same key, with
 // the same certificate, which `asked_with` tells. False if another one is started, and then the
 // transaction is of no more use; or if it has ended.
@@ -78,7 +76,6 @@ struct Usage {
   std::int64_t uses = 0;
   std::int64_t yen = 0;
 };
-void add_usage(Session& session, const Usage& usage);
 // From day to day, both included.
 [[nodiscard]] std::vector<Usage> list_usage(Session& session, const std::string& from,
                                             const std::string& to);

@@ -20,9 +20,6 @@ constexpr Statement kFinish{
     "idempotency_finish",
     "UPDATE idempotency SET response_status = $3, response_sealed = nullif($4, ''::bytea) WHERE "
     "institution_id = $1 AND idempotency_key = $2"};
-constexpr Statement kRelease{
-    "idempotency_release",
-    "DELETE FROM idempotency WHERE institution_id = $1 AND idempotency_key = $2"};
 constexpr Statement kForget{
     "idempotency_forget",
     "UPDATE idempotency i SET response_sealed = NULL FROM disclosure d WHERE i.institution_id = $1 "
@@ -70,11 +67,6 @@ void finish_idempotency(Session& session, const IdempotentRequest& request, unsi
   if (request.key.empty()) return;
   sql::exec(session, kFinish, session.institution_id(), request.key, status,
             sql::bytea(response_sealed));
-}
-
-void release_idempotency(Session& session, const IdempotentRequest& request) {
-  if (request.key.empty()) return;
-  sql::exec(session, kRelease, session.institution_id(), request.key);
 }
 
 void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at) {

@@ -41,8 +41,6 @@ struct IdempotencyClaim {
 // What is answered from now on.
 void finish_idempotency(Session& session, const IdempotentRequest& request, unsigned status,
                         const std::vector<std::uint8_t>& response_sealed);
-// Nothing happened: the key is free again.
-void release_idempotency(Session& session, const IdempotentRequest& request);
 // Whoever sends the same request again takes it over, at once: as if it had begun at `begun_at`.
 void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at);
 // What was answered about a consent's data is kept no more. Either kind of session.

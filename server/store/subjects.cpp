@@ -7,20 +7,17 @@
 namespace server {
 namespace {
 
-#define FIND_SUBJECT                                                                          \
-  "SELECT institution_id, subject_id, version, state, extract(epoch FROM state_at)::bigint, " \
-  "known_certificate, watched_certificate, extract(epoch FROM next_check_at)::bigint FROM "   \
-  "subject WHERE institution_id = $1 AND subject_id = $2"
-
-constexpr Statement kFind{"subject_find", FIND_SUBJECT};
-constexpr Statement kLock{"subject_lock", FIND_SUBJECT " FOR UPDATE"};
+constexpr Statement kLock{
+    "subject_lock",
+    "SELECT institution_id, subject_id, version, state, extract(epoch FROM state_at)::bigint, "
+    "known_certificate, watched_certificate, extract(epoch FROM next_check_at)::bigint FROM "
+    "subject WHERE institution_id = $1 AND subject_id = $2 FOR UPDATE"};
 constexpr Statement kUpdate{
     "subject_update",
-    "UPDATE subject SET version = version + $3, state = $4, state_at = $5, known_certificate = "
-    "$6, watched_certificate = $7, next_check_at = $8, checks = 0, lapsed_at = CASE WHEN "
+    "UPDATE subject SET version = version + $3, state = $4::text, state_at = $5, known_certificate "
+    "= $6, watched_certificate = $7, next_check_at = $8, checks = 0, lapsed_at = CASE WHEN "
     "$4::text = 'awaiting_certificate' THEN $5::timestamptz END WHERE institution_id = $1 AND "
-    "subject_id = $2 RETURNING "
-    "version"};
+    "subject_id = $2 RETURNING version"};
 constexpr Statement kCertificate{
     "subject_certificate",
     "SELECT issuer_key_hash, serial_sealed FROM certificate WHERE institution_id = $1 AND "
@@ -34,9 +31,11 @@ constexpr Statement kSetState{"platform_state_set",
                               "INSERT INTO platform_state VALUES ($1, $2) ON CONFLICT (name) DO "
                               "UPDATE SET value = excluded.value"};
 
-#undef FIND_SUBJECT
+}  // namespace
 
-std::optional<Subject> read_subject(const pqxx::result& rows) {
+std::optional<Subject> lock_subject(Session& session, const std::string& institution_id,
+                                    const std::string& subject_id) {
+  const auto rows = sql::exec(session, kLock, institution_id, subject_id);
   if (rows.empty()) return std::nullopt;
   const pqxx::row row = rows[0];
   Subject out;
@@ -49,18 +48,6 @@ std::optional<Subject> read_subject(const pqxx::result& rows) {
   out.watched_certificate = row[6].as<std::string>();
   out.next_check_at = sql::optional_time(row[7]);
   return out;
-}
-
-}  // namespace
-
-std::optional<Subject> find_subject(Session& session, const std::string& institution_id,
-                                    const std::string& subject_id) {
-  return read_subject(sql::exec(session, kFind, institution_id, subject_id));
-}
-
-std::optional<Subject> lock_subject(Session& session, const std::string& institution_id,
-                                    const std::string& subject_id) {
-  return read_subject(sql::exec(session, kLock, institution_id, subject_id));
 }
 
 void update_subject(Session& session, Subject& subject, SubjectVersion raise) {

@@ -25,10 +25,7 @@ struct Subject {
   std::optional<pki::Time> next_check_at;
 };
 
-[[nodiscard]] std::optional<Subject> find_subject(Session& session,
-                                                  const std::string& institution_id,
-                                                  const std::string& subject_id);
-// The same, and locks the row: before any of its consents (server/platform's order of locks).
+// Locks the row: before any of its consents (server/platform's order of locks).
 [[nodiscard]] std::optional<Subject> lock_subject(Session& session,
                                                   const std::string& institution_id,
                                                   const std::string& subject_id);

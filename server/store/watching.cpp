@@ -26,21 +26,27 @@ constexpr Statement kAddSubject{
     "subject_add",
     "INSERT INTO subject (institution_id, subject_id, state, state_at, known_certificate, "
     "watched_certificate, created_at) VALUES ($1, $2, 'unchanged', $4, $3, $3, $4)"};
-constexpr Statement kAddCertificate{
-    "certificate_add",
-    "INSERT INTO certificate (institution_id, certificate_id, subject_id, issuer_key_hash, "
-    "serial_mac, serial_sealed, not_after, status, reason, revoked_at, status_at, "
-    "checked_generation, registered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
-    "nullif($9::smallint, 15), $10, $11, $12, $13) ON CONFLICT (institution_id, issuer_key_hash, "
-    "serial_mac) DO NOTHING RETURNING 1"};
-#define FIND_CERTIFICATE                                                                      \
-  "SELECT certificate_id, subject_id, status FROM certificate WHERE institution_id = $1 AND " \
-  "issuer_key_hash = $2 AND serial_mac = $3"
+#define ADD_CERTIFICATE(WHEN)                                                              \
+  "INSERT INTO certificate (institution_id, certificate_id, subject_id, issuer_key_hash, " \
+  "serial_mac, serial_sealed, not_after, status, reason, revoked_at, status_at, "          \
+  "checked_generation, registered_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, "             \
+  "nullif($9::smallint, 15), $10, $11, $12, $13" WHEN                                      \
+  " ON CONFLICT (institution_id, issuer_key_hash, serial_mac) DO NOTHING RETURNING "       \
+  "certificate_id, subject_id, status"
+#define FIND_CERTIFICATE(MAC) \
+  "SELECT certificate_id, subject_id, status FROM certificate WHERE institution_id = $1 AND " MAC
 
-constexpr Statement kFindCertificate{"certificate_find", FIND_CERTIFICATE};
-constexpr Statement kHoldCertificate{"certificate_hold", FIND_CERTIFICATE " FOR SHARE"};
+constexpr Statement kAddCertificate{"certificate_add", ADD_CERTIFICATE("")};
+constexpr Statement kFindCertificate{"certificate_find",
+                                     FIND_CERTIFICATE("issuer_key_hash = $2 AND serial_mac = $3")};
+constexpr Statement kHoldOrAdd{
+    "certificate_hold_or_add",
+    "WITH found AS (" FIND_CERTIFICATE("issuer_key_hash = $4 AND serial_mac = $5")
+    " FOR SHARE), added AS (" ADD_CERTIFICATE(" WHERE NOT EXISTS (SELECT FROM found)")
+    ") SELECT *, false FROM found UNION ALL SELECT *, true FROM added"};
 
 #undef FIND_CERTIFICATE
+#undef ADD_CERTIFICATE
 
 // One that was taken for expired is as the lists say, by a generation of now.
 constexpr Statement kSetEnd{
@@ -105,6 +111,28 @@ GenerationName generation(const pqxx::row& row, int column) {
           std::bit_cast<std::uint64_t>(row[column + 1].as<std::int64_t>())};
 }
 
+KnownCertificate known_certificate(const pqxx::row& row) {
+  return {row[0].as<std::string>(), row[1].as<std::string>(), status_of(row[2].c_str())};
+}
+
+pqxx::result write_certificate(Session& session, const Statement& statement, KeyRing& keys,
+                               const NewCertificate& certificate, pki::Time now) {
+  const std::string id = make_id(kCertificateId);
+  const auto mac = keys.serial_mac(session, certificate.issuer, certificate.serial);
+  const auto sealed =
+      keys.seal_for(session, certificate.institution_id, serial_place(id), certificate.serial);
+  const auto& revocation = certificate.status.revocation;
+  const pki::Reason reason = revocation ? revocation->reason : pki::Reason::absent;
+  const std::optional<pki::Time> revoked_at =
+      revocation ? std::optional(revocation->date) : std::nullopt;
+  return sql::exec(session, statement, certificate.institution_id, id, certificate.subject_id,
+                   sql::bytea(certificate.issuer), sql::bytea(mac), sql::bytea(sealed),
+                   sql::timestamp(certificate.not_after), name_of(certificate.status.status),
+                   static_cast<int>(reason), sql::timestamp(revoked_at),
+                   sql::timestamp(certificate.status.as_of), number(certificate.checked_generation),
+                   sql::timestamp(now));
+}
+
 }  // namespace
 
 std::string_view name_of(CertificateStatus status) {
@@ -153,36 +181,27 @@ std::string serial_place(const std::string& certificate_id) {
 std::optional<std::string> add_watched_certificate(Session& session, KeyRing& keys,
                                                    const NewCertificate& certificate,
                                                    pki::Time now) {
-  const std::string id = make_id(kCertificateId);
-  const auto mac = keys.serial_mac(session, certificate.issuer, certificate.serial);
-  const auto sealed =
-      keys.seal_for(session, certificate.institution_id, serial_place(id), certificate.serial);
-  const auto& revocation = certificate.status.revocation;
-  const pki::Reason reason = revocation ? revocation->reason : pki::Reason::absent;
-  const std::optional<pki::Time> revoked_at =
-      revocation ? std::optional(revocation->date) : std::nullopt;
-  const auto rows =
-      sql::exec(session, kAddCertificate, certificate.institution_id, id, certificate.subject_id,
-                sql::bytea(certificate.issuer), sql::bytea(mac), sql::bytea(sealed),
-                sql::timestamp(certificate.not_after), name_of(certificate.status.status),
-                static_cast<int>(reason), sql::timestamp(revoked_at),
-                sql::timestamp(certificate.status.as_of), number(certificate.checked_generation),
-                sql::timestamp(now));
+  const auto rows = write_certificate(session, kAddCertificate, keys, certificate, now);
   if (rows.empty()) return std::nullopt;
-  return id;
+  return rows[0][0].as<std::string>();
+}
+
+HeldCertificate hold_or_add_certificate(Session& session, KeyRing& keys,
+                                        const NewCertificate& certificate, pki::Time now) {
+  auto rows = write_certificate(session, kHoldOrAdd, keys, certificate, now);
+  // Added by somebody else while we looked, who has committed by now.
+  if (rows.empty()) rows = write_certificate(session, kHoldOrAdd, keys, certificate, now);
+  return {known_certificate(rows.at(0)), rows[0][3].as<bool>()};
 }
 
 std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys,
                                                  const std::string& institution_id,
-                                                 const IssuerKeyHash& issuer, pki::Bytes serial,
-                                                 HoldCertificate hold) {
+                                                 const IssuerKeyHash& issuer, pki::Bytes serial) {
   const auto mac = keys.serial_mac(session, issuer, serial);
   const auto rows =
-      sql::exec(session, hold == HoldCertificate::yes ? kHoldCertificate : kFindCertificate,
-                institution_id, sql::bytea(issuer), sql::bytea(mac));
+      sql::exec(session, kFindCertificate, institution_id, sql::bytea(issuer), sql::bytea(mac));
   if (rows.empty()) return std::nullopt;
-  return KnownCertificate{rows[0][0].as<std::string>(), rows[0][1].as<std::string>(),
-                          status_of(rows[0][2].as<std::string>())};
+  return known_certificate(rows[0]);
 }
 
 void set_certificate_end(Session& session, const std::string& institution_id,

@@ -112,12 +112,20 @@ struct KnownCertificate {
   std::string subject_id;
   CertificateStatus status = CertificateStatus::good;
 };
-// Whoever lets another subject watch it holds it, with that subject's row locked before: nothing
-// happens to the certificate until the transaction ends, and what happens then reaches both.
-enum class HoldCertificate : std::uint8_t { no, yes };
-[[nodiscard]] std::optional<KnownCertificate> find_certificate(
-    Session& session, KeyRing& keys, const std::string& institution_id, const IssuerKeyHash& issuer,
-    pki::Bytes serial, HoldCertificate hold = HoldCertificate::no);
+[[nodiscard]] std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys,
+                                                               const std::string& institution_id,
+                                                               const IssuerKeyHash& issuer,
+                                                               pki::Bytes serial);
+// The one that the institution has, or else this one, added. Whoever lets another subject watch a
+// certificate holds it, with that subject's row locked before: nothing happens to it until the
+// transaction ends, and what happens then reaches both.
+struct HeldCertificate {
+  KnownCertificate certificate;
+  bool is_new = false;
+};
+[[nodiscard]] HeldCertificate hold_or_add_certificate(Session& session, KeyRing& keys,
+                                                      const NewCertificate& certificate,
+                                                      pki::Time now);
 
 // It was shown, and by that generation it is good: when it ends is known for certain.
 void set_certificate_end(Session& session, const std::string& institution_id,

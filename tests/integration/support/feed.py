@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -57,8 +58,9 @@ class Driver:
     """A process that serves feeds. `ask` waits for the answer; `begin` gives a future of it."""
 
     def __init__(self, url, key, **options):
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([DRIVER, "serve", url, str(key), json.dumps(options)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
         self.numbers = itertools.count(1)
         self.waiting = {}
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -91,4 +93,6 @@ class Driver:
 
     def end(self):
         self.process.stdin.close()
-        assert self.process.wait(TIMEOUT) == 0
+        status = self.process.wait(TIMEOUT)
+        self.log.seek(0)
+        assert status == 0, self.log.read()

@@ -1,0 +1,131 @@
+#include "server/store/query_steps.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "server/store/audit_sql.hpp"
+#include "server/store/ids.hpp"
+#include "server/store/sql.hpp"
+
+namespace server {
+namespace {
+
+constexpr Statement kGrounds{
+    "query_grounds",
+    "SELECT t.consent_id, t.revoked_at IS NOT NULL, coalesce(v.status = 'active', false), "
+    "s.version, s.state, s.watched_certificate, k.issuer_key_hash, k.serial_sealed FROM subject s "
+    "LEFT JOIN consent_token t ON t.institution_id = $1 AND t.token_id = $4 LEFT JOIN service v ON "
+    "v.institution_id = $1 AND v.service_id = $3 LEFT JOIN certificate k ON k.institution_id = $1 "
+    "AND k.certificate_id = $5 WHERE s.institution_id = $1 AND s.subject_id = $2"};
+constexpr Statement kOpen{
+    "query_open",
+    "WITH claimed AS (INSERT INTO idempotency (institution_id, idempotency_key, request_sha256, "
+    "object_id, started_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING 1), "
+    "opened AS (INSERT INTO disclosure (institution_id, disclosure_id, consent_id, subject_id, "
+    "subject_version, kind, attributes, purpose, state, thumbprint, started_at, asked_with) SELECT "
+    "$1, $4, $6, $7, $8, $9, $10, $11, 'started', $12, $5, $13 FROM claimed ON CONFLICT DO NOTHING "
+    "RETURNING 1) SELECT EXISTS (SELECT FROM claimed), EXISTS (SELECT FROM opened)"};
+
+#define SET_GIVEN                                                                              \
+  "UPDATE consent SET known_certificate = $3, newer_certificate = $4, newer_items = $5 WHERE " \
+  "institution_id = $1 AND consent_id = $2"
+constexpr Statement kSetGiven{"query_set_given", SET_GIVEN};
+constexpr Statement kSetGivenAndTell{
+    "query_set_given_and_tell",
+    "WITH given AS (" SET_GIVEN
+    "), raised AS (UPDATE subject SET version = $7, state = $8, state_at = $9, known_certificate = "
+    "$10, watched_certificate = $11, next_check_at = $12, checks = 0, lapsed_at = NULL WHERE "
+    "institution_id = $1 AND subject_id = $6) INSERT INTO outbox (institution_id, event_id, "
+    "consent_id, subject_id, type, occurred_at, members) VALUES ($1, $13, $2, $6, $14, $9, $15)"};
+#undef SET_GIVEN
+
+#define CLOSE(KEY)                                                                                 \
+  "WITH finished AS (UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, "  \
+  "yen = $6, ended_at = $7::text::timestamptz WHERE institution_id = $1 AND disclosure_id = $2 "   \
+  "AND state = 'started' RETURNING 1), key AS (" KEY                                               \
+  "), used AS (INSERT INTO usage AS u (institution_id, day, rule, purpose, uses, yen) SELECT $1, " \
+  "$8, $9, $10, $11::bigint, $12 WHERE $11::bigint > 0 ON CONFLICT (institution_id, day, rule, "   \
+  "purpose) DO UPDATE SET uses = u.uses + excluded.uses, yen = u.yen + "                           \
+  "excluded.yen), " AUDIT_ENTRY(                                                                   \
+      "$1::text", "$7::text", "$13::text", "$14::text", "$15::text",                               \
+      "$16::text") " SELECT EXISTS (SELECT FROM finished), EXISTS (SELECT FROM entry)"
+constexpr Statement kCloseAndKeep{
+    "query_close_and_keep",
+    CLOSE("UPDATE idempotency SET response_status = $18, response_sealed = nullif($19, ''::bytea) "
+          "WHERE institution_id = $1 AND idempotency_key = $17")};
+constexpr Statement kCloseAndFree{
+    "query_close_and_free",
+    CLOSE("DELETE FROM idempotency WHERE institution_id = $1 AND idempotency_key = $17")};
+#undef CLOSE
+
+}  // namespace
+
+QueryGrounds find_grounds(Session& session, const Consent& consent, const std::string& token_id) {
+  const auto rows = sql::exec(session, kGrounds, consent.institution_id, consent.subject_id,
+                              consent.service_id, token_id, consent.known_certificate);
+  if (rows.empty()) throw std::runtime_error("a consent has no subject");
+  const pqxx::row row = rows[0];
+  QueryGrounds out;
+  if (!row[0].is_null()) out.token = {row[0].as<std::string>(), row[1].as<bool>()};
+  out.is_service_active = row[2].as<bool>();
+  out.subject_version = row[3].as<std::int32_t>();
+  out.subject_state = row[4].as<std::string>();
+  out.watched_certificate = row[5].as<std::string>();
+  if (!row[6].is_null()) {
+    const auto hash = sql::bytes(row[6]);
+    SealedName name;
+    std::copy_n(hash.begin(), name.issuer_key_hash.size(), name.issuer_key_hash.begin());
+    name.serial_sealed = sql::bytes(row[7]);
+    out.known_certificate = std::move(name);
+  }
+  return out;
+}
+
+Opening open_disclosure(Session& session, const Disclosure& disclosure,
+                        const IdempotentRequest& request) {
+  const auto rows =
+      sql::exec(session, kOpen, session.institution_id(), request.key, sql::bytea(request.sha256),
+                disclosure.disclosure_id, sql::timestamp(disclosure.started_at),
+                disclosure.consent_id, disclosure.subject_id, disclosure.subject_version,
+                disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
+                sql::bytea(disclosure.thumbprint), disclosure.asked_with);
+  if (!rows[0][0].as<bool>()) return Opening::key_taken;
+  return rows[0][1].as<bool>() ? Opening::opened : Opening::not_alone;
+}
+
+void set_given(Session& session, const Consent& consent) {
+  sql::exec(session, kSetGiven, consent.institution_id, consent.consent_id,
+            consent.known_certificate, consent.newer_certificate,
+            sql::text_array(consent.newer_items));
+}
+
+void set_given(Session& session, const Consent& consent, const Subject& subject,
+               const Event& event) {
+  sql::exec(session, kSetGivenAndTell, consent.institution_id, consent.consent_id,
+            consent.known_certificate, consent.newer_certificate,
+            sql::text_array(consent.newer_items), subject.subject_id, subject.version,
+            subject.state, sql::timestamp(subject.state_at), subject.known_certificate,
+            subject.watched_certificate, sql::timestamp(subject.next_check_at), make_id(kChangeId),
+            name_of(event.type), event.members.dump());
+}
+
+bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now) {
+  require_lines(end.audit);
+  const Disclosure& disclosure = end.disclosure;
+  const Usage& usage = end.usage;
+  const AuditEntry& audit = end.audit;
+  const auto close = [&](const Statement& statement, const auto&... kept) {
+    return sql::exec(session, statement, session.institution_id(), disclosure.disclosure_id,
+                     disclosure.state, disclosure.outcome, disclosure.billable, disclosure.yen,
+                     sql::timestamp(now), usage.day, usage.rule, usage.purpose, usage.uses,
+                     usage.yen, audit.actor, audit.verb, audit.object, audit.detail,
+                     end.request.key, kept...);
+  };
+  const auto rows = end.status == 0
+                        ? close(kCloseAndFree)
+                        : close(kCloseAndKeep, end.status, sql::bytea(end.response_sealed));
+  if (!rows[0][1].as<bool>()) append_audit(session, now, audit);  // the first of its chain
+  return rows[0][0].as<bool>();
+}
+
+}  // namespace server

@@ -1,0 +1,66 @@
+// query_steps.hpp: what a query for attributes does to the database (server/platform/
+// attribute_service.hpp), several steps in each statement: a round trip costs PostgreSQL and the
+// server as much as a step. Sessions of the institution.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/store/audit.hpp"
+#include "server/store/consents.hpp"
+#include "server/store/disclosures.hpp"
+#include "server/store/feed.hpp"
+#include "server/store/idempotency.hpp"
+#include "server/store/subjects.hpp"
+
+namespace server {
+
+// What there is besides a consent, which the caller has locked, before a question is asked.
+struct QueryGrounds {
+  struct Token {
+    std::string consent_id;
+    bool is_revoked = false;
+  };
+  std::optional<Token> token;
+  bool is_service_active = false;
+  std::int32_t subject_version = 0;
+  std::string subject_state;
+  std::string watched_certificate;
+  std::optional<SealedName> known_certificate;  // Consent::known_certificate
+};
+// Throws std::runtime_error if the consent has no subject.
+[[nodiscard]] QueryGrounds find_grounds(Session& session, const Consent& consent,
+                                        const std::string& token_id);
+
+// Claims the key for this disclosure and writes it down as `started`. Where that is not to be had,
+// claim_idempotency() and insert_disclosure() tell why, and what of it has happened.
+enum class Opening : std::uint8_t {
+  opened,     // both
+  key_taken,  // nothing: the key was claimed before
+  not_alone,  // the key is claimed; another query of the consent is `started`
+};
+[[nodiscard]] Opening open_disclosure(Session& session, const Disclosure& disclosure,
+                                      const IdempotentRequest& request);
+
+// The newer certificate of `consent`, and what of it was given (known_certificate,
+// newer_certificate, newer_items). If `event` is there, the subject's version rises as well, and
+// its state is kept as in update_subject(). Both rows are locked by the caller.
+void set_given(Session& session, const Consent& consent);
+void set_given(Session& session, const Consent& consent, const Subject& subject,
+               const Event& event);
+
+// The end of a disclosure: started → state, outcome, billable, yen, ended_at; what it cost (if
+// `uses` is not 0); what its key answers from now on, or (`status` is 0) that it is free again; and
+// the audit. False if it was not `started` any more; all else has happened.
+struct DisclosureEnd {
+  const Disclosure& disclosure;
+  const IdempotentRequest& request;
+  unsigned status = 0;
+  std::vector<std::uint8_t> response_sealed;
+  Usage usage;
+  AuditEntry audit;
+};
+bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now);
+
+}  // namespace server
