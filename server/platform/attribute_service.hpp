@@ -84,12 +84,8 @@ class AttributeService {
   // Transactions 1 and 2 (attribute_transactions.cpp).
   [[nodiscard]] Begun begin(Session& session, const AttributeQuery& query,
                             const pki::ConsentTokenClaims& claims, const std::string& kind) const;
-  struct Permission {
-    Consent consent;
-    QueryGrounds grounds;
-  };
-  [[nodiscard]] Permission check_consent(Session& session, const pki::ConsentTokenClaims& claims,
-                                         const std::string& kind, pki::Time now) const;
+  [[nodiscard]] QueryGrounds check_consent(Session& session, const pki::ConsentTokenClaims& claims,
+                                           const std::string& kind, pki::Time now) const;
   [[nodiscard]] IdempotencyClaim start_disclosure(Session& session, Disclosure& disclosure,
                                                   const IdempotentRequest& request) const;
   void complete(Session& session, const AttributeQuery& query, const Disclosure& disclosure,

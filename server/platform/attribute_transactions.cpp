@@ -68,30 +68,29 @@ void end_by_authority(Session& session, Consent& consent, AuthorityRefusal refus
 
 // The database's part of the token, and the consent. The row stays shared until the commit: a
 // withdrawal waits for that, or is seen here. Comparisons take turns, so that they can be counted.
-AttributeService::Permission AttributeService::check_consent(Session& session,
-                                                             const pki::ConsentTokenClaims& claims,
-                                                             const std::string& kind,
-                                                             pki::Time now) const {
-  auto consent = find_consent(session, session.institution_id(), claims.consent_id,
+QueryGrounds AttributeService::check_consent(Session& session,
+                                             const pki::ConsentTokenClaims& claims,
+                                             const std::string& kind, pki::Time now) const {
+  auto grounds = find_grounds(session, claims.consent_id, claims.token_id,
                               kind == "match" ? RowLock::update : RowLock::share);
-  if (!consent || consent->subject_id != claims.subject) throw Problem(ProblemKind::token_invalid);
-  QueryGrounds grounds = find_grounds(session, *consent, claims.token_id);
-  if (!grounds.token || grounds.token->consent_id != claims.consent_id) {
+  if (!grounds || !grounds->token || grounds->token->consent_id != claims.consent_id ||
+      grounds->consent.subject_id != claims.subject) {
     throw Problem(ProblemKind::token_invalid);
   }
+  const Consent& consent = grounds->consent;
   // Its tokens are revoked, too; but this tells the institution what to do.
-  require_active(*consent);
-  if (grounds.token->is_revoked ||
-      static_cast<std::int64_t>(claims.consent_version) < consent->version) {
+  require_active(consent);
+  if (grounds->token->is_revoked ||
+      static_cast<std::int64_t>(claims.consent_version) < consent.version) {
     throw Problem(ProblemKind::token_invalid);
   }
-  if (now > consent->valid_until) throw Problem(ProblemKind::consent_expired);
-  if (parts_.consent.usable == UsableFrom::day_after && now < consent->valid_from) {
+  if (now > consent.valid_until) throw Problem(ProblemKind::consent_expired);
+  if (parts_.consent.usable == UsableFrom::day_after && now < consent.valid_from) {
     throw Problem(ProblemKind::consent_not_yet_valid);
   }
   // Its consents are about to end, a batch at a time.
-  if (!grounds.is_service_active) throw Problem(ProblemKind::service_unknown);
-  return {std::move(*consent), std::move(grounds)};
+  if (!grounds->is_service_active) throw Problem(ProblemKind::service_unknown);
+  return std::move(*grounds);
 }
 
 // One question about a consent at a time: each may cost, and the next may be answered by this one.
@@ -117,7 +116,8 @@ IdempotencyClaim AttributeService::start_disclosure(Session& session, Disclosure
 AttributeService::Begun AttributeService::begin(Session& session, const AttributeQuery& query,
                                                 const pki::ConsentTokenClaims& claims,
                                                 const std::string& kind) const {
-  const auto [consent, grounds] = check_consent(session, claims, kind, query.now);
+  const QueryGrounds grounds = check_consent(session, claims, kind, query.now);
+  const Consent& consent = grounds.consent;
   Begun out;
   Disclosure& disclosure = out.disclosure;
   for (const AttributeName& one : kAttributes) {
@@ -165,7 +165,7 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
     return out;
   }
   const auto named =
-      disclosure.asked_with == consent.known_certificate
+      grounds.known_certificate && disclosure.asked_with == consent.known_certificate
           ? grounds.known_certificate
           : find_certificate_name(session, consent.institution_id, disclosure.asked_with);
   if (!named) throw std::runtime_error("a consent's certificate is not there");
@@ -214,8 +214,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   const bool follows = provided != nullptr && disclosure.kind == "query" && follow == Follow::yes;
   std::optional<IssuerPosition> position;
   if (follows) position = lock_issuer(session, provided->newer.certificate.issuer_key_hash);
-  auto locked = lock_consent_of(session, session.institution_id(), disclosure.subject_id,
-                                disclosure.consent_id);
+  auto locked = lock_consent(session, session.institution_id(), disclosure.consent_id);
   if (!locked) throw std::runtime_error("a consent that was asked about is not there");
   Consent& consent = locked->consent;
   if (provided) {  // what it cost, it cost, whatever becomes of it

@@ -25,23 +25,6 @@ EventType event_of(ConsentStatus status) {
 
 }  // namespace
 
-std::optional<LockedConsent> lock_consent(Session& session, const std::string& institution_id,
-                                          const std::string& consent_id) {
-  // The subject never changes, so it may be read before it is locked.
-  const auto found = find_consent(session, institution_id, consent_id);
-  if (!found) return std::nullopt;
-  return lock_consent_of(session, institution_id, found->subject_id, consent_id);
-}
-
-std::optional<LockedConsent> lock_consent_of(Session& session, const std::string& institution_id,
-                                             const std::string& subject_id,
-                                             const std::string& consent_id) {
-  auto subject = lock_subject(session, institution_id, subject_id);
-  auto consent = find_consent(session, institution_id, consent_id, RowLock::update);
-  if (!subject || !consent) return std::nullopt;
-  return LockedConsent{std::move(*subject), std::move(*consent)};
-}
-
 nlohmann::ordered_json status_reason_json(const std::optional<StatusReason>& reason) {
   if (!reason) return nullptr;
   return {{"initiated_by", reason->initiated_by},

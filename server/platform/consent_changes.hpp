@@ -9,7 +9,6 @@
 #include "server/store/audit.hpp"
 #include "server/store/consents.hpp"
 #include "server/store/feed.hpp"
-#include "server/store/subjects.hpp"
 
 namespace server {
 
@@ -19,20 +18,6 @@ struct ConsentEnding {
   enum class Relay : std::uint8_t { no, yes };
   Relay relay = Relay::no;  // is the authority to be told?
 };
-
-// A consent and its subject with their rows locked, in the order of all.
-struct LockedConsent {
-  Subject subject;
-  Consent consent;
-};
-[[nodiscard]] std::optional<LockedConsent> lock_consent(Session& session,
-                                                        const std::string& institution_id,
-                                                        const std::string& consent_id);
-// The same, where the subject is known: one statement less.
-[[nodiscard]] std::optional<LockedConsent> lock_consent_of(Session& session,
-                                                           const std::string& institution_id,
-                                                           const std::string& subject_id,
-                                                           const std::string& consent_id);
 
 // Ends a consent that is pending or active; false, and nothing done, if it has ended. `consent` is
 // as it is then. The audit row is the caller's to append, at the transaction's end.

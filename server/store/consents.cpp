@@ -2,24 +2,13 @@
 
 #include <array>
 
-#include "server/store/sql.hpp"
+#include "server/store/consent_row.hpp"
 
 namespace server {
 namespace {
 
-// What every SELECT here gives, in the order in which read_consent() takes it.
-#define CONSENT_COLUMNS                                                                          \
-  "institution_id, consent_id, subject_id, service_id, version, status, reason_initiated_by, "   \
-  "reason_code, extract(epoch FROM reason_at)::bigint, replaced_by, scopes, purpose, "           \
-  "notice_version, notice_language, notice_sha256, channel, coalesce(customer_ref_sealed, ''), " \
-  "evidence_format, signed_with, extract(epoch FROM consented_at)::bigint, "                     \
-  "extract(epoch FROM received_at)::bigint, extract(epoch FROM reflected_at)::bigint, "          \
-  "authority_consent, extract(epoch FROM valid_from)::bigint, "                                  \
-  "extract(epoch FROM valid_until)::bigint, extract(epoch FROM relay_at)::bigint, "              \
-  "relay_attempts, known_certificate, newer_certificate, newer_items"
-
 #define FIND_CONSENT \
-  "SELECT " CONSENT_COLUMNS " FROM consent WHERE institution_id = $1 AND consent_id = $2"
+  "SELECT " CONSENT_COLUMNS " FROM consent c WHERE institution_id = $1 AND consent_id = $2"
 
 constexpr Statement kInsert{
     "consent_insert",
@@ -29,13 +18,19 @@ constexpr Statement kInsert{
     "relay_at, created_at, known_certificate) VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, "
     "$9, $10, "
     "nullif($11, ''::bytea), $12, $13, $14, $15, $16, $17, $18, $19, $15)"};
+// Rows are locked from left to right, and both are as they are then.
+constexpr Statement kLockBoth{
+    "consent_lock_both",
+    "SELECT " CONSENT_COLUMNS ", " SUBJECT_COLUMNS
+    " FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND c.subject_id = "
+    "s.subject_id WHERE c.institution_id = $1 AND c.consent_id = $2 FOR UPDATE OF s, c"};
 constexpr std::array<Statement, 3> kFind{{{"consent_find", FIND_CONSENT},
                                           {"consent_share", FIND_CONSENT " FOR SHARE"},
                                           {"consent_lock", FIND_CONSENT " FOR UPDATE"}}};
 constexpr Statement kActiveOf{
     "consent_active_of",
     "SELECT " CONSENT_COLUMNS
-    " FROM consent WHERE institution_id = $1 AND subject_id = $2 AND service_id = $3 "
+    " FROM consent c WHERE institution_id = $1 AND subject_id = $2 AND service_id = $3 "
     "AND status = 'active' FOR UPDATE"};
 constexpr Statement kActiveIds{
     "consent_active_ids",
@@ -59,14 +54,14 @@ constexpr Statement kSubjectOfService{
     "c.consent_id DESC LIMIT 1"};
 constexpr Statement kAtAuthority{"consent_at_authority",
                                  "SELECT " CONSENT_COLUMNS
-                                 " FROM consent WHERE authority_consent = $1 LIMIT 1"};
+                                 " FROM consent c WHERE authority_consent = $1 LIMIT 1"};
 constexpr Statement kList{"consent_list",
                           "SELECT " CONSENT_COLUMNS
-                          " FROM consent WHERE institution_id = $1 AND consent_id > $2 ORDER BY "
+                          " FROM consent c WHERE institution_id = $1 AND consent_id > $2 ORDER BY "
                           "consent_id LIMIT $3"};
 constexpr Statement kListOf{"consent_list_of",
                             "SELECT " CONSENT_COLUMNS
-                            " FROM consent WHERE institution_id = $1 AND consent_id > $2 AND "
+                            " FROM consent c WHERE institution_id = $1 AND consent_id > $2 AND "
                             "status = $4 ORDER BY consent_id LIMIT $3"};
 constexpr Statement kActivate{
     "consent_activate",
@@ -91,7 +86,7 @@ constexpr Statement kService{
     "SELECT 1 FROM service WHERE institution_id = $1 AND service_id = $2 AND status = 'active'"};
 constexpr Statement kClaimRelays{
     "consent_claim_relays",
-    "UPDATE consent SET relay_at = $2 WHERE (institution_id, consent_id) IN (SELECT "
+    "UPDATE consent c SET relay_at = $2 WHERE (institution_id, consent_id) IN (SELECT "
     "institution_id, consent_id FROM consent WHERE relay_at <= $1 ORDER BY relay_at LIMIT $3 "
     "FOR NO KEY UPDATE SKIP LOCKED) RETURNING " CONSENT_COLUMNS};
 constexpr Statement kPastTerm{"consent_past_term",
@@ -115,10 +110,32 @@ constexpr Statement kExpiryTold{
     "NOT expiry_told RETURNING 1"};
 
 #undef FIND_CONSENT
-#undef CONSENT_COLUMNS
 
 constexpr std::array<std::string_view, 6> kStatusNames{"pending", "active",     "withdrawn",
                                                        "expired", "superseded", "rejected"};
+
+std::optional<Consent> read_one(const pqxx::result& rows) {
+  if (rows.empty()) return std::nullopt;
+  return sql::read_consent(rows[0]);
+}
+
+std::vector<ConsentName> read_names(const pqxx::result& rows) {
+  std::vector<ConsentName> out;
+  for (const pqxx::row& row : rows) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+  }
+  return out;
+}
+
+std::vector<Consent> read_all(const pqxx::result& rows) {
+  std::vector<Consent> out;
+  for (const pqxx::row& row : rows) out.push_back(sql::read_consent(row));
+  return out;
+}
+
+}  // namespace
+
+namespace sql {
 
 Consent read_consent(const pqxx::row& row) {
   Consent out;
@@ -156,26 +173,7 @@ Consent read_consent(const pqxx::row& row) {
   return out;
 }
 
-std::optional<Consent> read_one(const pqxx::result& rows) {
-  if (rows.empty()) return std::nullopt;
-  return read_consent(rows[0]);
-}
-
-std::vector<ConsentName> read_names(const pqxx::result& rows) {
-  std::vector<ConsentName> out;
-  for (const pqxx::row& row : rows) {
-    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
-  }
-  return out;
-}
-
-std::vector<Consent> read_all(const pqxx::result& rows) {
-  std::vector<Consent> out;
-  for (const pqxx::row& row : rows) out.push_back(read_consent(row));
-  return out;
-}
-
-}  // namespace
+}  // namespace sql
 
 std::string_view to_string(ConsentStatus status) {
   return kStatusNames[static_cast<std::size_t>(status)];
@@ -204,6 +202,14 @@ std::optional<Consent> find_consent(Session& session, const std::string& institu
                                     const std::string& consent_id, RowLock lock) {
   return read_one(
       sql::exec(session, kFind[static_cast<std::size_t>(lock)], institution_id, consent_id));
+}
+
+std::optional<LockedConsent> lock_consent(Session& session, const std::string& institution_id,
+                                          const std::string& consent_id) {
+  const auto rows = sql::exec(session, kLockBoth, institution_id, consent_id);
+  if (rows.empty()) return std::nullopt;
+  return LockedConsent{sql::read_subject(rows[0], sql::kConsentColumns),
+                       sql::read_consent(rows[0])};
 }
 
 std::optional<Consent> lock_active_consent(Session& session, const std::string& institution_id,

@@ -11,6 +11,7 @@
 
 #include "libpki/asn1_time.hpp"
 #include "server/store/connection.hpp"
+#include "server/store/subjects.hpp"
 
 namespace server {
 
@@ -83,6 +84,14 @@ void insert_consent(Session& session, const Consent& consent, const EvidenceHash
                                                   const std::string& institution_id,
                                                   const std::string& consent_id,
                                                   RowLock lock = RowLock::none);
+// A consent and its subject with their rows locked, in the order of all.
+struct LockedConsent {
+  Subject subject;
+  Consent consent;
+};
+[[nodiscard]] std::optional<LockedConsent> lock_consent(Session& session,
+                                                        const std::string& institution_id,
+                                                        const std::string& consent_id);
 // The active consent of that person for that service. Locks the row.
 [[nodiscard]] std::optional<Consent> lock_active_consent(Session& session,
                                                          const std::string& institution_id,

@@ -1,22 +1,28 @@
 #include "server/store/query_steps.hpp"
 
-#include <algorithm>
-#include <stdexcept>
+#include <array>
 
 #include "server/store/audit_sql.hpp"
+#include "server/store/consent_row.hpp"
 #include "server/store/ids.hpp"
-#include "server/store/sql.hpp"
 
 namespace server {
 namespace {
 
-constexpr Statement kGrounds{
-    "query_grounds",
-    "SELECT t.consent_id, t.revoked_at IS NOT NULL, coalesce(v.status = 'active', false), "
-    "s.version, s.state, s.watched_certificate, k.issuer_key_hash, k.serial_sealed FROM subject s "
-    "LEFT JOIN consent_token t ON t.institution_id = $1 AND t.token_id = $4 LEFT JOIN service v ON "
-    "v.institution_id = $1 AND v.service_id = $3 LEFT JOIN certificate k ON k.institution_id = $1 "
-    "AND k.certificate_id = $5 WHERE s.institution_id = $1 AND s.subject_id = $2"};
+#define FIND_GROUNDS                                                                            \
+  "SELECT " CONSENT_COLUMNS                                                                     \
+  ", t.consent_id, t.revoked_at IS NOT NULL, v.status = 'active', s.version, s.state, "         \
+  "s.watched_certificate, k.issuer_key_hash, k.serial_sealed FROM consent c JOIN subject s ON " \
+  "s.institution_id = $1 AND s.subject_id = c.subject_id JOIN service v ON v.institution_id = " \
+  "$1 AND v.service_id = c.service_id LEFT JOIN consent_token t ON t.institution_id = $1 AND "  \
+  "t.token_id = $3 LEFT JOIN certificate k ON k.institution_id = $1 AND k.certificate_id = "    \
+  "c.known_certificate WHERE c.institution_id = $1 AND c.consent_id = $2"
+constexpr std::array<Statement, 3> kGrounds{
+    {{"query_grounds", FIND_GROUNDS},
+     {"query_grounds_share", FIND_GROUNDS " FOR SHARE OF c"},
+     {"query_grounds_update", FIND_GROUNDS " FOR UPDATE OF c"}}};
+#undef FIND_GROUNDS
+
 constexpr Statement kOpen{
     "query_open",
     "WITH claimed AS (INSERT INTO idempotency (institution_id, idempotency_key, request_sha256, "
@@ -60,23 +66,24 @@ constexpr Statement kCloseAndFree{
 
 }  // namespace
 
-QueryGrounds find_grounds(Session& session, const Consent& consent, const std::string& token_id) {
-  const auto rows = sql::exec(session, kGrounds, consent.institution_id, consent.subject_id,
-                              consent.service_id, token_id, consent.known_certificate);
-  if (rows.empty()) throw std::runtime_error("a consent has no subject");
+std::optional<QueryGrounds> find_grounds(Session& session, const std::string& consent_id,
+                                         const std::string& token_id, RowLock lock) {
+  const auto rows = sql::exec(session, kGrounds[static_cast<std::size_t>(lock)],
+                              session.institution_id(), consent_id, token_id);
+  if (rows.empty()) return std::nullopt;
   const pqxx::row row = rows[0];
   QueryGrounds out;
-  if (!row[0].is_null()) out.token = {row[0].as<std::string>(), row[1].as<bool>()};
-  out.is_service_active = row[2].as<bool>();
-  out.subject_version = row[3].as<std::int32_t>();
-  out.subject_state = row[4].as<std::string>();
-  out.watched_certificate = row[5].as<std::string>();
-  if (!row[6].is_null()) {
-    const auto hash = sql::bytes(row[6]);
-    SealedName name;
-    std::copy_n(hash.begin(), name.issuer_key_hash.size(), name.issuer_key_hash.begin());
-    name.serial_sealed = sql::bytes(row[7]);
-    out.known_certificate = std::move(name);
+  out.consent = sql::read_consent(row);
+  const int column = sql::kConsentColumns;
+  if (!row[column].is_null()) {
+    out.token = {row[column].as<std::string>(), row[column + 1].as<bool>()};
+  }
+  out.is_service_active = row[column + 2].as<bool>();
+  out.subject_version = row[column + 3].as<std::int32_t>();
+  out.subject_state = row[column + 4].as<std::string>();
+  out.watched_certificate = row[column + 5].as<std::string>();
+  if (!row[column + 6].is_null()) {
+    out.known_certificate = sql::read_sealed_name(row, column + 6);
   }
   return out;
 }

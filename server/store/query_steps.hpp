@@ -16,12 +16,13 @@
 
 namespace server {
 
-// What there is besides a consent, which the caller has locked, before a question is asked.
+// What there is before a question is asked.
 struct QueryGrounds {
   struct Token {
     std::string consent_id;
     bool is_revoked = false;
   };
+  Consent consent;
   std::optional<Token> token;
   bool is_service_active = false;
   std::int32_t subject_version = 0;
@@ -29,9 +30,11 @@ struct QueryGrounds {
   std::string watched_certificate;
   std::optional<SealedName> known_certificate;  // Consent::known_certificate
 };
-// Throws std::runtime_error if the consent has no subject.
-[[nodiscard]] QueryGrounds find_grounds(Session& session, const Consent& consent,
-                                        const std::string& token_id);
+// Locks the consent's row. All else is of the statement's beginning: if the lock had to be waited
+// for, a little older than the consent, and known_certificate may be missing.
+[[nodiscard]] std::optional<QueryGrounds> find_grounds(Session& session,
+                                                       const std::string& consent_id,
+                                                       const std::string& token_id, RowLock lock);
 
 // Claims the key for this disclosure and writes it down as `started`. Where that is not to be had,
 // claim_idempotency() and insert_disclosure() tell why, and what of it has happened.

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 
-#include "server/store/sql.hpp"
+#include "server/store/consent_row.hpp"
 
 namespace server {
 namespace {
 
 constexpr Statement kLock{
-    "subject_lock",
-    "SELECT institution_id, subject_id, version, state, extract(epoch FROM state_at)::bigint, "
-    "known_certificate, watched_certificate, extract(epoch FROM next_check_at)::bigint FROM "
-    "subject WHERE institution_id = $1 AND subject_id = $2 FOR UPDATE"};
+    "subject_lock", "SELECT " SUBJECT_COLUMNS
+                    " FROM subject s WHERE institution_id = $1 AND subject_id = $2 FOR UPDATE"};
 constexpr Statement kUpdate{
     "subject_update",
     "UPDATE subject SET version = version + $3, state = $4::text, state_at = $5, known_certificate "
@@ -33,21 +31,36 @@ constexpr Statement kSetState{"platform_state_set",
 
 }  // namespace
 
+namespace sql {
+
+Subject read_subject(const pqxx::row& row, int first) {
+  Subject out;
+  out.institution_id = row[first].as<std::string>();
+  out.subject_id = row[first + 1].as<std::string>();
+  out.version = row[first + 2].as<std::int32_t>();
+  out.state = row[first + 3].as<std::string>();
+  out.state_at = sql::time(row[first + 4]);
+  out.known_certificate = row[first + 5].as<std::string>();
+  out.watched_certificate = row[first + 6].as<std::string>();
+  out.next_check_at = sql::optional_time(row[first + 7]);
+  return out;
+}
+
+SealedName read_sealed_name(const pqxx::row& row, int first) {
+  SealedName out;
+  const auto hash = bytes(row[first]);
+  std::copy_n(hash.begin(), out.issuer_key_hash.size(), out.issuer_key_hash.begin());
+  out.serial_sealed = bytes(row[first + 1]);
+  return out;
+}
+
+}  // namespace sql
+
 std::optional<Subject> lock_subject(Session& session, const std::string& institution_id,
                                     const std::string& subject_id) {
   const auto rows = sql::exec(session, kLock, institution_id, subject_id);
   if (rows.empty()) return std::nullopt;
-  const pqxx::row row = rows[0];
-  Subject out;
-  out.institution_id = row[0].as<std::string>();
-  out.subject_id = row[1].as<std::string>();
-  out.version = row[2].as<std::int32_t>();
-  out.state = row[3].as<std::string>();
-  out.state_at = sql::time(row[4]);
-  out.known_certificate = row[5].as<std::string>();
-  out.watched_certificate = row[6].as<std::string>();
-  out.next_check_at = sql::optional_time(row[7]);
-  return out;
+  return sql::read_subject(rows[0]);
 }
 
 void update_subject(Session& session, Subject& subject, SubjectVersion raise) {
@@ -62,11 +75,7 @@ std::optional<SealedName> find_certificate_name(Session& session, const std::str
                                                 const std::string& certificate_id) {
   const auto rows = sql::exec(session, kCertificate, institution_id, certificate_id);
   if (rows.empty()) return std::nullopt;
-  SealedName out;
-  const auto hash = sql::bytes(rows[0][0]);
-  std::copy_n(hash.begin(), out.issuer_key_hash.size(), out.issuer_key_hash.begin());
-  out.serial_sealed = sql::bytes(rows[0][1]);
-  return out;
+  return sql::read_sealed_name(rows[0]);
 }
 
 std::string platform_state(Session& session, const std::string& name) {

@@ -15,13 +15,13 @@ constexpr Statement kRegister{"issuer_register",
                               "INSERT INTO issuer (issuer_key_hash, name) VALUES ($1, $2) ON "
                               "CONFLICT (issuer_key_hash) DO UPDATE SET name = excluded.name WHERE "
                               "issuer.name <> excluded.name"};
-// Two statements: the second's snapshot must be younger than the lock.
-constexpr Statement kLockShared{"issuer_lock_shared", "SELECT pg_advisory_xact_lock_shared($1)"};
 constexpr Statement kLockAlone{"issuer_lock_alone", "SELECT pg_advisory_xact_lock($1)"};
-constexpr Statement kPosition{
-    "issuer_position",
-    "SELECT detected_generation, detected_checksum, target_generation, target_checksum, numbering "
-    "FROM issuer WHERE issuer_key_hash = $1"};
+#define POSITION_FROM                                                                             \
+  "SELECT detected_generation, detected_checksum, target_generation, target_checksum, numbering " \
+  "FROM "
+constexpr Statement kPosition{"issuer_position", POSITION_FROM "issuer WHERE issuer_key_hash = $1"};
+constexpr Statement kLockShared{"issuer_lock_shared", POSITION_FROM "lock_issuer($1, $2)"};
+#undef POSITION_FROM
 constexpr Statement kAddSubject{
     "subject_add",
     "INSERT INTO subject (institution_id, subject_id, state, state_at, known_certificate, "
@@ -111,6 +111,12 @@ GenerationName generation(const pqxx::row& row, int column) {
           std::bit_cast<std::uint64_t>(row[column + 1].as<std::int64_t>())};
 }
 
+std::optional<IssuerPosition> position_in(const pqxx::result& rows) {
+  if (rows.empty()) return std::nullopt;
+  return IssuerPosition{generation(rows[0], 0), generation(rows[0], 2),
+                        rows[0][4].as<std::uint64_t>()};
+}
+
 KnownCertificate known_certificate(const pqxx::row& row) {
   return {row[0].as<std::string>(), row[1].as<std::string>(), status_of(row[2].c_str())};
 }
@@ -158,15 +164,11 @@ void register_issuer(Session& session, const IssuerKeyHash& issuer, const std::s
 }
 
 std::optional<IssuerPosition> lock_issuer(Session& session, const IssuerKeyHash& issuer) {
-  sql::exec(session, kLockShared, lock_key(issuer));
-  return read_position(session, issuer);
+  return position_in(sql::exec(session, kLockShared, lock_key(issuer), sql::bytea(issuer)));
 }
 
 std::optional<IssuerPosition> read_position(Session& session, const IssuerKeyHash& issuer) {
-  const auto rows = sql::exec(session, kPosition, sql::bytea(issuer));
-  if (rows.empty()) return std::nullopt;
-  return IssuerPosition{generation(rows[0], 0), generation(rows[0], 2),
-                        rows[0][4].as<std::uint64_t>()};
+  return position_in(sql::exec(session, kPosition, sql::bytea(issuer)));
 }
 
 void add_subject(Session& session, const NewSubject& subject, pki::Time now) {

@@ -17,7 +17,7 @@ from cryptography import x509
 from support import der
 from support.books import Books
 from support.country import FAKETIME, format_time, is_sanitized, parse_time
-from support.database import Cluster, connect
+from support.database import connect
 from support.institution import ATTRIBUTES, granted
 from support.judge import Judge
 from support.land import Land
@@ -270,13 +270,6 @@ def check_audit(land):
     assert result.returncode == 1 and institution in said(result) and str(seq) in said(result), said(result)
     land.rows(change, "Query", "query", institution, seq)
     land.platform.tashika("audit", "verify")
-
-
-@pytest.fixture
-def cluster():
-    made = Cluster()
-    yield made
-    made.remove()
 
 
 def test_a_year_of_the_platform(tmp_path, cluster):
