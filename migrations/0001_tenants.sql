@@ -1,5 +1,13 @@
 -- Institutions, what they may do, and the keys under which their data are sealed.
 
+-- The audit's hashes are over UTF-8, made here and checked elsewhere.
+DO $$
+BEGIN
+  IF current_setting('server_encoding') <> 'UTF8' THEN
+    RAISE EXCEPTION 'the database is in %, and must be in UTF8', current_setting('server_encoding');
+  END IF;
+END $$;
+
 DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tashika_api') THEN

@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "libpki/crypto.hpp"
 #include "server/log.hpp"
 #include "server/platform/claims.hpp"
 #include "server/platform/problem.hpp"
@@ -22,6 +23,15 @@ Problem unavailable(const AuthorityUnavailable& trouble) {
   return problem;
 }
 
+// The same body with another person's token is another request; with a new token for the same
+// consent it is the same one.
+IdempotentRequest about(const IdempotentRequest& request, const std::string& consent_id) {
+  std::vector<std::uint8_t> whole = request.sha256;
+  whole.insert(whole.end(), consent_id.begin(), consent_id.end());
+  const pki::Digest digest = pki::digest(pki::DigestAlgorithm::sha256, whole);
+  return {request.key, {digest.bytes().begin(), digest.bytes().end()}};
+}
+
 }  // namespace
 
 boost::asio::awaitable<Answer> AttributeService::query(AttributeQuery query) {
@@ -37,6 +47,7 @@ boost::asio::awaitable<Answer> AttributeService::run(AttributeQuery query, const
   const auto keys = co_await tokens_.keys();
   const auto claims = tokens_.verify_token(*keys, query.token, query.asker.institution_id,
                                            query.asker.thumbprint, query.now);
+  query.idempotent = about(query.idempotent, claims.consent_id);
   const Begun begun = co_await parts_.database.run([&](Connection& connection) {
     Session session(connection, query.asker.institution_id);
     Begun out = begin(session, query, claims, compare != nullptr ? "match" : "query");

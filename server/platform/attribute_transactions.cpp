@@ -64,6 +64,21 @@ void end_by_authority(Session& session, Consent& consent, AuthorityRefusal refus
                      now);
 }
 
+void enter(Subject& subject, const char* state, pki::Time now) {
+  subject.state = state;
+  subject.state_at = now;
+}
+
+// That it entered its state.
+Event event_of(const Subject& subject, EventType type) {
+  Event event;
+  event.type = type;
+  event.subject_id = subject.subject_id;
+  event.occurred_at = subject.state_at;
+  event.members = {{"subject_version", subject.version}, {"state", subject.state}};
+  return event;
+}
+
 }  // namespace
 
 // The database's part of the token, and the consent. The row stays shared until the commit: a
@@ -72,7 +87,7 @@ QueryGrounds AttributeService::check_consent(Session& session,
                                              const pki::ConsentTokenClaims& claims,
                                              const std::string& kind, pki::Time now) const {
   auto grounds = find_grounds(session, claims.consent_id, claims.token_id,
-                              kind == "match" ? RowLock::update : RowLock::share);
+                              kind == "match" ? ConsentLock::alone : ConsentLock::shared);
   if (!grounds || !grounds->token || grounds->token->consent_id != claims.consent_id ||
       grounds->consent.subject_id != claims.subject) {
     throw Problem(ProblemKind::token_invalid);
@@ -100,6 +115,7 @@ IdempotencyClaim AttributeService::start_disclosure(Session& session, Disclosure
   const Opening opening = open_disclosure(session, disclosure, request);
   IdempotencyClaim claim{State::fresh, disclosure.disclosure_id, 0, {}};
   if (opening == Opening::opened) return claim;
+  // The key is somebody's; or it is ours by now, and another query of the consent is under way.
   if (opening == Opening::key_taken) {
     claim = claim_or_refuse(session, request, disclosure.disclosure_id, disclosure.started_at);
   }
@@ -192,13 +208,15 @@ Answer AttributeService::answer_unasked(Session& session, const AttributeQuery& 
 void AttributeService::complete(Session& session, const AttributeQuery& query,
                                 const Disclosure& disclosure, const Answer& answer,
                                 pki::Time now) const {
-  const bool is_first =
-      close_disclosure(session,
-                       {disclosure, query.idempotent, answer.status,
-                        seal_answer(session, parts_.keys, query.idempotent, answer),
-                        Usage{day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen},
-                        audit_of(disclosure, query.asker.actor(), "disclosure.completed")},
-                       now);
+  const bool is_first = close_disclosure(
+      session,
+      {.disclosure = disclosure,
+       .request = query.idempotent,
+       .kept =
+           KeptAnswer{answer.status, seal_answer(session, parts_.keys, query.idempotent, answer)},
+       .usage = {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen},
+       .audit = audit_of(disclosure, query.asker.actor(), "disclosure.completed")},
+      now);
   if (!is_first) {
     throw Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1});
   }
@@ -223,16 +241,14 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   }
   const auto close = [&](const char* state, Problem problem) {
     disclosure.state = state;
-    const Usage usage{day_of(now), fmt::format("{}_paid", state), query.purpose,
-                      disclosure.yen > 0 ? 1 : 0, disclosure.yen};
     close_disclosure(
         session,
-        {disclosure,
-         query.idempotent,
-         0,
-         {},
-         usage,
-         audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state))},
+        {.disclosure = disclosure,
+         .request = query.idempotent,
+         .kept = std::nullopt,
+         .usage = {day_of(now), fmt::format("{}_paid", state), query.purpose,
+                   disclosure.yen > 0 ? 1 : 0, disclosure.yen},
+         .audit = audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state))},
         now);
     return Ended{{}, std::move(problem)};
   };
@@ -327,16 +343,6 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
     consent.newer_certificate.reset();
     consent.newer_items.clear();
   }
-  const auto news = [&](EventType type, const char* state) {
-    subject.state = state;
-    subject.state_at = now;
-    Event event;
-    event.type = type;
-    event.subject_id = subject.subject_id;
-    event.occurred_at = now;
-    event.members = {{"subject_version", subject.version}, {"state", state}};
-    return event;
-  };
   const bool is_awaiting = subject.state == "awaiting_certificate" &&
                            subject.watched_certificate == certificate_id && !is_news;
   subject.known_certificate = certificate_id;
@@ -344,8 +350,9 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
   subject.next_check_at.reset();
   // The other consents of the person got nothing: for them it is still there to be fetched.
   if (is_news) {
+    enter(subject, "delivered", now);
     ++subject.version;
-    set_given(session, consent, subject, news(EventType::subject_update_delivered, "delivered"));
+    set_given(session, consent, subject, event_of(subject, EventType::subject_update_delivered));
   } else {
     set_given(session, consent);
   }
@@ -353,10 +360,9 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
       status == CertificateStatus::revoked || status == CertificateStatus::expired;
   if (has_lapsed && !is_awaiting) {
     subject.next_check_at = now;
-    subject.state = "awaiting_certificate";
-    subject.state_at = now;
+    enter(subject, "awaiting_certificate", now);
     update_subject(session, subject, SubjectVersion::raise);
-    Event event = news(EventType::subject_update_pending, "awaiting_certificate");
+    Event event = event_of(subject, EventType::subject_update_pending);
     for (const std::string& consent_id :
          active_consents_of(session, consent.institution_id, subject.subject_id)) {
       event.consent_id = consent_id;

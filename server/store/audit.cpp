@@ -14,7 +14,7 @@ namespace {
 
 constexpr Statement kAppend{
     "audit_append", "WITH " AUDIT_ENTRY("$1::text", "$2::text", "$3::text", "$4::text", "$5::text",
-                                        "$6::text") " SELECT count(*) FROM entry"};
+                                        "$6::text", "true") " SELECT count(*) FROM entry"};
 // Of two that begin a chain at once, the second waits, and leaves what the first wrote.
 constexpr Statement kBegin{"audit_begin",
                            "INSERT INTO audit_head VALUES ($1, 0, $2, $2) ON CONFLICT DO NOTHING"};

@@ -24,7 +24,8 @@ class Listener final : public pqxx::notification_receiver {
 // For each new connection.
 std::string settings(const DatabaseConfig& config) {
   return fmt::format(
-      "SET search_path = tashika; SET statement_timeout = {}; SET lock_timeout = {}; "
+      "SET search_path = tashika; SET client_encoding = 'UTF8'; SET statement_timeout = {}; SET "
+      "lock_timeout = {}; "
       "SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; "
       "SET TimeZone = 'UTC'",
       config.statement_timeout.count(), config.statement_timeout.count(),

@@ -1,7 +1,5 @@
 #include "server/store/query_steps.hpp"
 
-#include <array>
-
 #include "server/store/audit_sql.hpp"
 #include "server/store/consent_row.hpp"
 #include "server/store/ids.hpp"
@@ -12,15 +10,15 @@ namespace {
 #define FIND_GROUNDS                                                                            \
   "SELECT " CONSENT_COLUMNS                                                                     \
   ", t.consent_id, t.revoked_at IS NOT NULL, v.status = 'active', s.version, s.state, "         \
-  "s.watched_certificate, k.issuer_key_hash, k.serial_sealed FROM consent c JOIN subject s ON " \
-  "s.institution_id = $1 AND s.subject_id = c.subject_id JOIN service v ON v.institution_id = " \
+  "s.watched_certificate, k.issuer_key_hash, k.serial_sealed FROM subject s JOIN consent c ON " \
+  "c.institution_id = $1 AND c.subject_id = s.subject_id JOIN service v ON v.institution_id = " \
   "$1 AND v.service_id = c.service_id LEFT JOIN consent_token t ON t.institution_id = $1 AND "  \
   "t.token_id = $3 LEFT JOIN certificate k ON k.institution_id = $1 AND k.certificate_id = "    \
-  "c.known_certificate WHERE c.institution_id = $1 AND c.consent_id = $2"
-constexpr std::array<Statement, 3> kGrounds{
-    {{"query_grounds", FIND_GROUNDS},
-     {"query_grounds_share", FIND_GROUNDS " FOR SHARE OF c"},
-     {"query_grounds_update", FIND_GROUNDS " FOR UPDATE OF c"}}};
+  "c.known_certificate WHERE s.institution_id = $1 AND c.consent_id = $2"
+// The subject's row as well, or all but the consent would be as it was before a wait for the lock.
+constexpr Statement kGrounds{"query_grounds", FIND_GROUNDS " FOR SHARE OF s, c"};
+constexpr Statement kGroundsAlone{"query_grounds_alone",
+                                  FIND_GROUNDS " FOR SHARE OF s FOR UPDATE OF c"};
 #undef FIND_GROUNDS
 
 constexpr Statement kOpen{
@@ -45,30 +43,36 @@ constexpr Statement kSetGivenAndTell{
     "consent_id, subject_id, type, occurred_at, members) VALUES ($1, $13, $2, $6, $14, $9, $15)"};
 #undef SET_GIVEN
 
-#define CLOSE(KEY)                                                                                 \
-  "WITH finished AS (UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, "  \
-  "yen = $6, ended_at = $7::text::timestamptz WHERE institution_id = $1 AND disclosure_id = $2 "   \
-  "AND state = 'started' RETURNING 1), key AS (" KEY                                               \
-  "), used AS (INSERT INTO usage AS u (institution_id, day, rule, purpose, uses, yen) SELECT $1, " \
-  "$8, $9, $10, $11::bigint, $12 WHERE $11::bigint > 0 ON CONFLICT (institution_id, day, rule, "   \
-  "purpose) DO UPDATE SET uses = u.uses + excluded.uses, yen = u.yen + "                           \
-  "excluded.yen), " AUDIT_ENTRY(                                                                   \
-      "$1::text", "$7::text", "$13::text", "$14::text", "$15::text",                               \
-      "$16::text") " SELECT EXISTS (SELECT FROM finished), EXISTS (SELECT FROM entry)"
+// $1 institution, $2 disclosure, $3 state, $4 outcome, $5 billable, $6 yen, $7 time, $8 day, $9
+// rule, $10 purpose, $11 uses, $12 yen; $13 to $16 the audit; $17 key, $18 status, $19 sealed
+// answer. Nothing happens if the first of it does not.
+// clang-format off
+#define FINISHED "EXISTS (SELECT FROM finished)"
+#define CLOSE(KEY)                                                                                \
+  "WITH finished AS (UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, " \
+  "yen = $6, ended_at = $7::text::timestamptz WHERE institution_id = $1 AND disclosure_id = $2 "  \
+  "AND state = 'started' RETURNING 1), "                                                          \
+  "key AS (" KEY " WHERE institution_id = $1 AND idempotency_key = $17 AND " FINISHED "), "       \
+  "used AS (INSERT INTO usage AS u (institution_id, day, rule, purpose, uses, yen) SELECT $1, "   \
+  "$8, $9, $10, $11::bigint, $12 WHERE $11::bigint > 0 AND " FINISHED " ON CONFLICT "             \
+  "(institution_id, day, rule, purpose) DO UPDATE SET uses = u.uses + excluded.uses, yen = "      \
+  "u.yen + excluded.yen), "                                                                       \
+  AUDIT_ENTRY("$1::text", "$7::text", "$13::text", "$14::text", "$15::text", "$16::text",         \
+              FINISHED)                                                                           \
+  " SELECT " FINISHED ", EXISTS (SELECT FROM entry)"
+// clang-format on
 constexpr Statement kCloseAndKeep{
     "query_close_and_keep",
-    CLOSE("UPDATE idempotency SET response_status = $18, response_sealed = nullif($19, ''::bytea) "
-          "WHERE institution_id = $1 AND idempotency_key = $17")};
-constexpr Statement kCloseAndFree{
-    "query_close_and_free",
-    CLOSE("DELETE FROM idempotency WHERE institution_id = $1 AND idempotency_key = $17")};
+    CLOSE("UPDATE idempotency SET response_status = $18, response_sealed = $19")};
+constexpr Statement kCloseAndFree{"query_close_and_free", CLOSE("DELETE FROM idempotency")};
 #undef CLOSE
+#undef FINISHED
 
 }  // namespace
 
 std::optional<QueryGrounds> find_grounds(Session& session, const std::string& consent_id,
-                                         const std::string& token_id, RowLock lock) {
-  const auto rows = sql::exec(session, kGrounds[static_cast<std::size_t>(lock)],
+                                         const std::string& token_id, ConsentLock lock) {
+  const auto rows = sql::exec(session, lock == ConsentLock::alone ? kGroundsAlone : kGrounds,
                               session.institution_id(), consent_id, token_id);
   if (rows.empty()) return std::nullopt;
   const pqxx::row row = rows[0];
@@ -128,11 +132,12 @@ bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now)
                      usage.yen, audit.actor, audit.verb, audit.object, audit.detail,
                      end.request.key, kept...);
   };
-  const auto rows = end.status == 0
-                        ? close(kCloseAndFree)
-                        : close(kCloseAndKeep, end.status, sql::bytea(end.response_sealed));
-  if (!rows[0][1].as<bool>()) append_audit(session, now, audit);  // the first of its chain
-  return rows[0][0].as<bool>();
+  const auto rows = end.kept ? close(kCloseAndKeep, end.kept->status, sql::bytea(end.kept->sealed))
+                             : close(kCloseAndFree);
+  const bool is_finished = rows[0][0].as<bool>();
+  if (is_finished && !rows[0][1].as<bool>())
+    append_audit(session, now, audit);  // the chain's first
+  return is_finished;
 }
 
 }  // namespace server

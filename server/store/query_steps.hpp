@@ -30,11 +30,14 @@ struct QueryGrounds {
   std::string watched_certificate;
   std::optional<SealedName> known_certificate;  // Consent::known_certificate
 };
-// Locks the consent's row. All else is of the statement's beginning: if the lock had to be waited
-// for, a little older than the consent, and known_certificate may be missing.
+// Locks the rows of subject and consent, shared or, the consent's, alone: a withdrawal and the end
+// of another query wait, or are seen here. The rest is of the statement's beginning, so if a lock
+// had to be waited for, known_certificate may be missing.
+enum class ConsentLock : std::uint8_t { shared, alone };
 [[nodiscard]] std::optional<QueryGrounds> find_grounds(Session& session,
                                                        const std::string& consent_id,
-                                                       const std::string& token_id, RowLock lock);
+                                                       const std::string& token_id,
+                                                       ConsentLock lock);
 
 // Claims the key for this disclosure and writes it down as `started`. Where that is not to be had,
 // claim_idempotency() and insert_disclosure() tell why, and what of it has happened.
@@ -54,13 +57,16 @@ void set_given(Session& session, const Consent& consent, const Subject& subject,
                const Event& event);
 
 // The end of a disclosure: started → state, outcome, billable, yen, ended_at; what it cost (if
-// `uses` is not 0); what its key answers from now on, or (`status` is 0) that it is free again; and
-// the audit. False if it was not `started` any more; all else has happened.
-struct DisclosureEnd {
-  const Disclosure& disclosure;
-  const IdempotentRequest& request;
+// `usage.uses` is not 0); what its key answers from now on, or that it is free again; the audit.
+// False, and nothing done, if it was not `started` any more.
+struct KeptAnswer {
   unsigned status = 0;
-  std::vector<std::uint8_t> response_sealed;
+  std::vector<std::uint8_t> sealed;
+};
+struct DisclosureEnd {
+  Disclosure disclosure;
+  IdempotentRequest request;
+  std::optional<KeptAnswer> kept;
   Usage usage;
   AuditEntry audit;
 };

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 from support.consenting import lapse, lapsed
+from support.database import connect
 from support.program import seconds, wait_until
 
 CANARY_NAME = "加名鳥　歌子"
@@ -61,6 +62,79 @@ def test_check_19_an_answer_that_got_lost_is_given_again(town):
         assert town.withdraw(admin, consent["consent_id"]).status == 200
         assert town.query(admin, consent["token"], key=key).is_problem("consent-withdrawn", 403)
     assert town.rows(kept, key) == [(None,)], "what was given is kept no longer than the consent lasts"
+
+
+def test_a_key_is_that_of_one_consent(town, client):
+    """Bodies are the same for all customers: a key that is used twice must not give one the data of another."""
+    consents = [town.consent(town.somebody()) for _ in range(2)]
+    key = str(uuid.uuid4())
+    assert town.query(client, consents[0]["token"], key=key).status == 200
+    assert town.query(client, consents[1]["token"], key=key).is_problem("idempotency-key-reused", 422)
+    assert town.withdraw(client, consents[0]["consent_id"]).status == 200
+    assert town.query(client, consents[1]["token"], key=key).is_problem("idempotency-key-reused", 422)
+    assert town.query(client, consents[1]["token"]).status == 200
+
+
+def test_a_query_that_waited_for_the_end_of_another_costs_nothing(town, client):
+    """It sees all that the other one was given, though its statement began before."""
+    person = town.somebody()
+    consent = town.consent(person)
+    name = consent["consent_id"], consent["sub"]
+    lapse(town, person)
+    lapsed(town, consent)
+    of_consent, of_subject = "known_certificate, newer_certificate, newer_items", "version, state, known_certificate, watched_certificate"
+
+    def rows():
+        return (town.rows(f"SELECT {of_consent} FROM consent WHERE consent_id = %s", name[0])[0],
+                town.rows(f"SELECT {of_subject} FROM subject WHERE subject_id = %s", name[1])[0])
+
+    def write(cursor, before):
+        cursor.execute(f"UPDATE subject SET ({of_subject}) = (%s, %s, %s, %s) WHERE subject_id = %s", (*before[1], name[1]))
+        cursor.execute(f"UPDATE consent SET ({of_consent}) = (%s, %s, %s) WHERE consent_id = %s", (*before[0], name[0]))
+
+    before = rows()
+    assert town.query(client, consent["token"]).json["outcome"] == "provided"
+    after, fee, answers = rows(), town.billing()["yen"], []
+    other = connect(town.platform.url)
+    other.autocommit = False
+    with other.cursor() as cursor:
+        write(cursor, before)
+        other.commit()
+        write(cursor, after)
+        thread = threading.Thread(target=lambda: answers.append(town.query(client, consent["token"])))
+        thread.start()
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FROM subject s JOIN consent c%%'"
+        wait_until(lambda: town.rows(waits), 5, "the query to wait")
+        other.commit()
+    thread.join()
+    other.close()
+    assert answers[0].json["outcome"] == "no_newer_information", answers[0].body
+    assert town.billing()["yen"] == fee
+
+
+def test_what_has_ended_is_not_ended_again(town, client):
+    """A server that was taken for dead comes late: the books stay as they are."""
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent)
+    key, answers = str(uuid.uuid4()), []
+    town.country.fail(path="/v1/four-information", kind="delay", value=1000, count=1)
+    thread = threading.Thread(target=lambda: answers.append(town.query(client, consent["token"], key=key)))
+    thread.start()
+    started = "SELECT disclosure_id FROM disclosure WHERE consent_id = %s AND state = 'started'"
+    ((disclosure,),) = wait_until(lambda: town.rows(started, consent["consent_id"]), 5, "the question")
+    town.rows("UPDATE disclosure SET state = 'completed', outcome = 'provided', yen = 20, billable = true, ended_at = now() WHERE "
+              "disclosure_id = %s", disclosure)
+    with town.a.client() as admin:
+        assert town.withdraw(admin, consent["consent_id"]).status == 200
+    used = town.rows("SELECT sum(uses), sum(yen) FROM usage")
+    thread.join()
+    town.country.heal()
+    assert answers[0].is_problem("consent-withdrawn", 403)
+    assert town.rows("SELECT verb FROM audit WHERE object = %s", disclosure) == []
+    assert town.rows("SELECT sum(uses), sum(yen) FROM usage") == used
+    assert town.rows("SELECT 1 FROM idempotency WHERE object_id = %s", disclosure) == [(1,)]
 
 
 def test_questions_at_once_cost_one_fee(town):

@@ -1,5 +1,5 @@
 """What an institution's feed must have said, by the authority's books and the institution's diary alone."""
-from collections import Counter, defaultdict
+from collections import Counter
 
 from .country import parse_time
 from .institution import granted
@@ -73,7 +73,7 @@ class Judge:
     # --- what the feed says ---
 
     def on_items(self, items):
-        got, observed = Counter(), defaultdict(set)
+        got, told = Counter(), {}  # news of a subject, for each of its consents
         for item in items:
             self.items[item["type"]] += 1
             if item["type"] == "status.stale":
@@ -85,19 +85,23 @@ class Judge:
                 continue
             self.check_version(item)
             if kind in ("subject.update_available", "subject.update_lapsed"):
-                assert consent not in observed[kind, item["sub"], item["occurred_at"]], f"twice: {item}"
-                observed[kind, item["sub"], item["occurred_at"]].add(consent)
-            else:
-                got[consent, kind, *self.details(item)] += 1
-                if kind == "subject.update_pending":
-                    self.subjects[item["sub"]].since = parse_time(item["occurred_at"])
+                news = kind, item["sub"], item["occurred_at"]
+                if news not in told:
+                    subject = self.subjects[item["sub"]]
+                    getattr(self, kind.removeprefix("subject.update_"))(subject, parse_time(item["occurred_at"]))
+                    told[news] = Counter(subject.consents.keys())
+                told[news][consent] -= 1
+                continue
+            got[consent, kind, *self.details(item)] += 1
+            if kind == "subject.update_pending":
+                self.subjects[item["sub"]].since = parse_time(item["occurred_at"])
+            elif kind == "consent.superseded":
+                self.superseded(item)
+        for news, consents in told.items():
+            assert not any(consents.values()), f"{news} was not told once to each: {consents}"
         assert got == self.expected, (f"not told: {self.about(self.expected - got)}, "
                                       f"told without cause: {self.about(got - self.expected)}")
         self.expected = Counter()
-        for (kind, sub, at), consents in observed.items():
-            subject = self.subjects[sub]
-            assert consents == set(subject.consents), f"{kind} of {sub} told to {consents}, not to {set(subject.consents)}"
-            getattr(self, kind.removeprefix("subject.update_"))(subject, parse_time(at))
         self.check_patience()
 
     def about(self, events):
@@ -129,7 +133,7 @@ class Judge:
         assert subject.state == "awaiting", f"{subject.watched} was {subject.state}"
         newer = self.books.newest_good(subject.person, at)
         assert newer and newer.issued_at > subject.watched.issued_at, f"after {subject.watched} comes {newer}"
-        self.learn(subject, newer)
+        self.learn(subject, newer, at)
         subject.state = "available"
         self.told.update((one, newer) for one in subject.consents if self.records[one]["has"] is not newer)
 
@@ -139,9 +143,33 @@ class Judge:
         assert not newer or newer.issued_at < subject.watched.issued_at, f"after {subject.watched} comes {newer}"
         subject.state = "lapsed"
 
-    def learn(self, subject, certificate):
+    def learn(self, subject, certificate, at):
         subject.watched = certificate
         subject.known.setdefault(certificate, certificate.listed(self.lists[certificate.authority])[0])
+        self.supersede(certificate, at)
+
+    def supersede(self, certificate, at):
+        """Whoever showed a newer card before it was known as such is two subjects until it is: of their consents for one
+        service the latest stays."""
+        latest = {}
+        for subject in self.subjects.values():
+            for consent, service in subject.consents.items() if subject.watched is certificate else ():
+                latest.setdefault(service, []).append((self.records[consent]["from"], consent))
+        for consents in latest.values():
+            for _, earlier in sorted(consents)[:-1]:
+                self.end(earlier, "consent.superseded", at)
+
+    def superseded(self, item):
+        """Of a subject all of whose consents end so nobody is told that there is a newer certificate."""
+        later, subject = item["replaced_by"], self.of_consent[item["consent_id"]]
+        at = parse_time(item["occurred_at"])
+        if subject.state != "awaiting" or later in subject.consents or item["consent_id"] not in subject.consents:
+            return
+        newer = self.of_consent[later].watched
+        services = {service for one in self.subjects.values() if one is not subject and one.watched is newer
+                    for service in one.consents.values()}
+        if newer is self.books.newest_good(subject.person, at) and set(subject.consents.values()) <= services:
+            self.available(subject, at)
 
     def check_patience(self):
         """Nobody waits longer than they must."""
@@ -202,7 +230,7 @@ class Judge:
             newest = self.books.newest_good(subject.person, at)
             self.check_provided(record, attributes, answer, newest)
             is_news = subject.delivered is not newest or subject.state != "delivered"
-            self.learn(subject, newest)
+            self.learn(subject, newest, at)
             subject.state, subject.delivered = "delivered", newest
             if is_news:
                 self.expect(subject, "subject.update_delivered")

@@ -112,15 +112,18 @@ class Land:
         claimed = self.now + timedelta(minutes=5)  # by AvailabilityChecks
         relayed = self.now + timedelta(seconds=60)  # by ConsentJobs
 
-        def is_settled():
-            if newest != dict(self.rows("SELECT name, detected_generation FROM issuer")):
-                return False
-            return self.rows(
-                "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM consent WHERE relay_at <= %s) + "
-                "(SELECT count(*) FROM subject WHERE next_check_at <= %s OR next_check_at = %s)",
-                relayed, self.now, claimed) == [(0,)]
+        def left():
+            [row] = self.rows(
+                "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM consent WHERE relay_at <= %s), "
+                "(SELECT count(*) FROM subject WHERE next_check_at <= %s OR next_check_at = %s)", relayed, self.now, claimed)
+            detected = dict(self.rows("SELECT name, detected_generation FROM issuer"))
+            behind = {name: (detected.get(name), number) for name, number in newest.items() if detected.get(name) != number}
+            return (row, behind) if any(row) or behind else None
 
-        wait_until(is_settled, 120, "the server to be done")
+        try:
+            wait_until(lambda: not left(), 120, "the server to be done")
+        except AssertionError as late:
+            raise AssertionError(f"{late}: left of events, relays, checks; and of issuers: {left()}, at {self.now}") from None
 
     def withdraw_in_own_app(self, chosen):
         """`chosen`: (institution, consent)s. Those that the authority's books tell apart are withdrawn: how many."""
