@@ -66,7 +66,7 @@ def apply_page(database, page):
         if page["items"] and pos and page["first_pos"] != pos + 1:
             raise SystemExit(f"the feed has a hole: we had {pos}, and it goes on at {page['first_pos']}. Call the platform operator.")
         for item in page["items"]:
-            print(f"{item['pos']:>6}  {item['occurred_at']}  {item['type']:<26}  {item['consent_id']}", flush=True)
+            print(f"{item['pos']:>6}  {item['occurred_at']}  {item['type']:<26}  {item.get('consent_id', '')}", flush=True)
             if item["type"] == "token.reissue_needed":
                 database.execute("UPDATE consent SET token = NULL WHERE consent_id = ?", (item["consent_id"],))
             if state := STATES.get(item["type"]):  # the key is stored before it is used: a retry after a crash is not charged twice
