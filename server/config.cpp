@@ -167,7 +167,7 @@ void read_root(const toml::table& root, const fs::path& base, Faults& faults, Co
       }
     }
   } else {
-    section.missing("issuers");
+    faults.add(root.source(), "the file needs a block [[issuers]] for each CA");
   }
   if (const toml::table* table = section.table("fetch")) {
     out.fetch = read_fetch(section.child(*table, "[fetch]"));

@@ -4,8 +4,10 @@
     bank.py --url https://127.0.0.1:8443 --certificate bank.pem --key bank.key --ca server-ca.pem follow
 
 `follow` reads the feed of changes into bank.db, for ever, and fetches the new data of each customer who has some.
-`consents` shows what the feed told. The one rule that matters is in apply_page: a page of changes and the cursor behind
-it are stored in ONE transaction, so that a crash at any moment neither loses a change nor applies one twice.
+`consents` shows what the feed told. The certificate needs the roles poller, query and consent-admin (for new tokens).
+The one rule that matters is in apply_page: a page of changes and the cursor behind it are stored in ONE transaction, so
+that a crash at any moment neither loses a change nor applies one twice. The other: who is in state `fetch` stays there
+until there is an answer, or the consent is over.
 """
 import argparse
 import http.client
@@ -21,6 +23,8 @@ CREATE TABLE IF NOT EXISTS cursor (only_one INTEGER PRIMARY KEY CHECK (only_one 
 CREATE TABLE IF NOT EXISTS consent (consent_id TEXT PRIMARY KEY, token TEXT, state TEXT, asked_key TEXT);
 CREATE TABLE IF NOT EXISTS customer (consent_id TEXT PRIMARY KEY, claims TEXT NOT NULL, disclosure_id TEXT NOT NULL);
 """
+STATES = {"subject.update_available": "fetch", "subject.update_pending": "waiting", "consent.withdrawn": "ended",
+          "consent.expired": "ended", "consent.superseded": "ended", "consent.rejected": "ended"}
 
 
 class Api:
@@ -52,7 +56,7 @@ class Api:
 class Problem(Exception):
     def __init__(self, status, content, retry_after):
         super().__init__(f"{status} {content.get('code')}: {content.get('detail') or content.get('title')}")
-        self.code, self.retryable, self.retry_after = content.get("code"), content.get("retryable"), retry_after
+        self.code, self.retryable, self.retry_after = content.get("code", ""), content.get("retryable"), retry_after
 
 
 def apply_page(database, page):
@@ -62,33 +66,51 @@ def apply_page(database, page):
         if page["items"] and pos and page["first_pos"] != pos + 1:
             raise SystemExit(f"the feed has a hole: we had {pos}, and it goes on at {page['first_pos']}. Call the platform operator.")
         for item in page["items"]:
-            print(f"{item['pos']:>6}  {item['occurred_at']}  {item['type']:<26}  {item['consent_id']}", flush=True)
-            state = {"subject.update_available": "fetch", "subject.update_pending": "waiting", "consent.withdrawn": "ended",
-                     "consent.expired": "ended", "consent.superseded": "ended", "token.reissue_needed": "reissue"}.get(item["type"])
-            if state:  # the key is stored before it is used: a retry after a crash is not charged twice
+            print(f"{item['pos']:>6}  {item['occurred_at']}  {item['type']:<26}  {item.get('consent_id', '')}", flush=True)
+            if item["type"] == "token.reissue_needed":
+                database.execute("UPDATE consent SET token = NULL WHERE consent_id = ?", (item["consent_id"],))
+            if state := STATES.get(item["type"]):  # the key is stored before it is used: a retry after a crash is not charged twice
                 database.execute("INSERT INTO consent (consent_id, state, asked_key) VALUES (?1, ?2, ?3) ON CONFLICT (consent_id) "
                                  "DO UPDATE SET state = ?2, asked_key = ?3", (item["consent_id"], state, str(uuid.uuid4())))
         database.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?)", (page["next_cursor"], page["last_pos"] or pos))
 
 
+def query(api, database, consent, token, key):
+    """One question. A token that is lost, or not valid any more, is replaced; a new one that is refused too is not."""
+    def keep(token):
+        with database:
+            database.execute("UPDATE consent SET token = ? WHERE consent_id = ?", (token, consent))
+    is_new = token is None
+    if is_new:  # bound to this certificate
+        token = api.ask("POST", f"/v1/consents/{consent}/tokens", {})["token"]
+        keep(token)
+    try:
+        return api.ask("POST", "/v1/attributes/query", {"attributes": ["name", "address"], "purpose": "liveness_check"},
+                       Authorization=f"Bearer {token}", Idempotency_Key=f'"{key}"')
+    except Problem as problem:
+        if problem.code != "token-invalid":
+            raise
+        keep(None)
+        if is_new:
+            raise
+    return query(api, database, consent, None, key)
+
+
 def fetch(api, database):
-    """Asks for the new data of every customer who has some."""
+    """Asks for the new data of every customer who has some. Who is left in `fetch` is asked for again, with the same key."""
     for consent, token, key in database.execute("SELECT consent_id, token, asked_key FROM consent WHERE state = 'fetch'").fetchall():
-        if token is None:  # lost, or never ours: the platform gives another one, bound to this certificate
-            token = api.ask("POST", f"/v1/consents/{consent}/tokens", {}, Idempotency_Key=f'"{key}-token"')["token"]
         try:
-            answer = api.ask("POST", "/v1/attributes/query", {"attributes": ["name", "address"], "purpose": "liveness_check"},
-                             Authorization=f"Bearer {token}", Idempotency_Key=f'"{key}"')
+            answer = query(api, database, consent, token, key)
         except Problem as problem:
             print(f"        {consent}: {problem}", flush=True)
-            if problem.retryable:
+            if problem.retryable or not problem.code.startswith("consent-"):  # it passes, or somebody mends it
                 continue
             answer = {"outcome": problem.code}
         with database:
             if answer["outcome"] == "provided":
                 database.execute("INSERT OR REPLACE INTO customer VALUES (?, ?, ?)",
                                  (consent, json.dumps(answer["verified_claims"]["claims"], ensure_ascii=False), answer["disclosure_id"]))
-            database.execute("UPDATE consent SET state = ?, token = ? WHERE consent_id = ?", (answer["outcome"], token, consent))
+            database.execute("UPDATE consent SET state = ? WHERE consent_id = ?", (answer["outcome"], consent))
         print(f"        {consent}: {answer['outcome']}", flush=True)
 
 
@@ -103,10 +125,12 @@ def follow(api, database, once):
             if once and not page["more"]:
                 return
         except (OSError, http.client.HTTPException) as error:
+            if once:
+                raise SystemExit(str(error)) from error
             print(f"        {error}; again in 5 s", flush=True)
             time.sleep(5)
         except Problem as problem:
-            if not problem.retryable:  # 410: list the consents again, and go on from their resume_cursor
+            if once or not problem.retryable:  # 410: list the consents again, and go on from their resume_cursor
                 raise SystemExit(str(problem)) from problem
             time.sleep(int(problem.retry_after or 5))
 

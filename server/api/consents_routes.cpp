@@ -141,8 +141,8 @@ asio::awaitable<ApiResponse> post_withdrawal(ConsentService& service, ApiRequest
   WithdrawalRequest withdrawal;
   withdrawal.reason =
       body.choice("reason", {"withdrawn_by_subject_at_institution", "service_discontinued"});
-  static_cast<void>(body.optional_text("channel", {.max = 64}));
-  static_cast<void>(body.optional_time("requested_at"));
+  withdrawal.channel = body.optional_text("channel", {.max = 64});
+  withdrawal.requested_at = body.optional_time("requested_at");
   body.finish();
   withdrawal.if_version = version_of(request.if_match);
   ApiResponse response;

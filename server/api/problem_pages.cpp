@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -31,6 +34,7 @@ nav{color:var(--soft)}
 .status{color:var(--mark);font-variant-numeric:tabular-nums;font-weight:600}
 table{border-collapse:collapse;width:100%;margin-top:1.5rem}
 td{border-top:1px solid var(--line);padding:.55rem .6rem .55rem 0;vertical-align:top}
+tr:first-child td{border-top:0}
 td small{color:var(--soft)}
 footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:1rem;color:var(--soft);font-size:.9rem}
 )";
@@ -45,6 +49,21 @@ std::string escape(std::string_view text) {
       case '"': out += "&quot;"; break;
       default: out += c;
     }
+  }
+  return out;
+}
+
+// A text of problem_texts.json: what stands between backticks is code.
+std::string html(std::string_view text) {
+  std::string out;
+  bool is_code = false;
+  for (const char c : escape(text)) {
+    if (c != '`') {
+      out += c;
+      continue;
+    }
+    out += is_code ? "</code>" : "<code>";
+    is_code = !is_code;
   }
   return out;
 }
@@ -84,8 +103,19 @@ std::string section(const ProblemText& text, const Headings& headings) {
   return fmt::format(
       "<section lang=\"{0}\" id=\"{0}\">\n<h2>{1}</h2>\n<h3>{2}</h3>\n<p>{3}</p>\n<h3>{4}</h3>\n"
       "<p>{5}</p>\n<h3>{6}</h3>\n<p>{7}</p>\n</section>\n",
-      headings.language, escape(text.title), headings.meaning, escape(text.meaning), headings.cause,
-      escape(text.cause), headings.fix, escape(text.fix));
+      headings.language, html(text.title), headings.meaning, html(text.meaning), headings.cause,
+      html(text.cause), headings.fix, html(text.fix));
+}
+
+std::string_view retry_line(const ProblemType& type) {
+  if (type.kind == ProblemKind::internal_error) {
+    return "同じ Idempotency-Key でのみ再送できます / "
+           "send it again only with the same Idempotency-Key";
+  }
+  if (type.retryable == Retryable::yes) {
+    return "同じ要求を再送できます / the same request may be sent again";
+  }
+  return "同じ要求を再送しても解決しません / sending the same request again does not help";
 }
 
 // What a client gets, with a request id that is an example.
@@ -96,6 +126,44 @@ std::string example(ProblemKind kind, std::string_view base_url) {
   }
   const Problem problem(kind, {}, std::move(faults));
   return problem_json(problem, base_url, "3f0d9c9e-6c1b-4a53-9d64-0c8a2f4f5b11").dump(2);
+}
+
+// One language range of Accept-Language, in lower case, and how much it is wanted: 0 is not at all.
+struct Wish {
+  std::string range;
+  double weight = 1;
+};
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// "en-GB ; q = 0.8", in any case. Nothing for what is none.
+std::optional<Wish> read_wish(std::string_view text) {
+  Wish out;
+  const auto semicolon = text.find(';');
+  for (const char c : trim(text.substr(0, semicolon))) {
+    out.range += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  if (semicolon == std::string_view::npos) return out;
+  const std::string_view parameter = trim(text.substr(semicolon + 1));
+  const auto equals = parameter.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  const std::string_view name = trim(parameter.substr(0, equals));
+  const std::string_view value = trim(parameter.substr(equals + 1));
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out.weight,
+                                            std::chars_format::fixed);
+  const bool is_number = error == std::errc{} && end == value.data() + value.size();
+  const bool is_weight = is_number && out.weight >= 0 && out.weight <= 1;
+  if (!is_weight || (name != "q" && name != "Q")) return std::nullopt;
+  return out;
+}
+
+// "ja" is the language of "ja" and "ja-jp", and not of "jam".
+bool is_language(std::string_view range, std::string_view language) {
+  return range.substr(0, range.find('-')) == language;
 }
 
 }  // namespace
@@ -113,21 +181,26 @@ std::optional<ProblemKind> problem_kind(std::string_view slug) {
 }
 
 PageLanguage page_language(std::string_view accept_language) {
-  double japanese = 0;
-  double english = 0;
+  std::optional<double> japanese;
+  std::optional<double> english;
+  std::optional<double> any;
   while (!accept_language.empty()) {
-    std::string_view one = accept_language.substr(0, accept_language.find(','));
+    const std::string_view one = accept_language.substr(0, accept_language.find(','));
     accept_language.remove_prefix(std::min(accept_language.size(), one.size() + 1));
-    while (one.starts_with(' ')) one.remove_prefix(1);
-    double weight = 1;
-    if (const auto at = one.find(";q="); at != std::string_view::npos) {
-      // 0 to 1 with up to three digits; what is no number weighs nothing.
-      weight = std::strtod(std::string(one.substr(at + 3, 5)).c_str(), nullptr);
-    }
-    if (one.starts_with("ja") || one.starts_with("JA")) japanese = std::max(japanese, weight);
-    if (one.starts_with("en") || one.starts_with("EN")) english = std::max(english, weight);
+    const auto wish = read_wish(one);
+    if (!wish) continue;
+    std::optional<double>* const place = is_language(wish->range, "ja")   ? &japanese
+                                         : is_language(wish->range, "en") ? &english
+                                         : wish->range == "*"             ? &any
+                                                                          : nullptr;
+    if (place != nullptr) *place = std::max(place->value_or(0), wish->weight);
   }
-  return english > japanese ? PageLanguage::english : PageLanguage::japanese;
+  // What is excluded comes after what is not mentioned.
+  const auto rank = [&](const std::optional<double>& wanted) {
+    const auto weight = wanted ? wanted : any;
+    return !weight ? 0 : *weight > 0 ? *weight : -1;
+  };
+  return rank(english) > rank(japanese) ? PageLanguage::english : PageLanguage::japanese;
 }
 
 std::string problem_list_page(PageLanguage first) {
@@ -157,7 +230,6 @@ std::string problem_page(ProblemKind kind, PageLanguage first, std::string_view 
   const std::string japanese = section(text.japanese, kJapanese);
   const std::string english = section(text.english, kEnglish);
   const bool is_japanese = first == PageLanguage::japanese;
-  const bool is_retryable = type.retryable == Retryable::yes;
   const std::string content = fmt::format(
       "<header><nav><a href=\"/problems\">一覧 / All problems</a> · <a href=\"#ja\">日本語</a> · "
       "<a href=\"#en\">English</a></nav>\n<h1><code>{}</code></h1>\n"
@@ -165,12 +237,8 @@ std::string problem_page(ProblemKind kind, PageLanguage first, std::string_view 
       "<h2>例 / Example</h2>\n<pre>{}</pre>\n"
       "<footer><code>X-Request-Id</code> を添えてお問い合わせください。 "
       "When you ask the operator, give the <code>X-Request-Id</code>.</footer>\n",
-      type.slug, type.status,
-      is_retryable
-          ? "同じ要求を再送できます / the same request may be sent again"
-          : "同じ要求を再送しても解決しません / sending the same request again does not help",
-      is_japanese ? japanese : english, is_japanese ? english : japanese,
-      escape(example(kind, base_url)));
+      type.slug, type.status, retry_line(type), is_japanese ? japanese : english,
+      is_japanese ? english : japanese, escape(example(kind, base_url)));
   return page(type.slug, first, content);
 }
 

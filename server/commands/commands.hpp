@@ -3,9 +3,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace server {
 
@@ -13,6 +15,11 @@ namespace server {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;  // refused or failed; what was in force still is
 inline constexpr int kExitUsage = 2;   // wrong usage or configuration
+
+// "1 issuer", "2 issuers", for nouns that take an s.
+[[nodiscard]] inline std::string counted(std::uint64_t count, std::string_view noun) {
+  return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
+}
 
 // What main runs once the command line was understood.
 using Run = std::function<int()>;

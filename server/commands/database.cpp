@@ -126,7 +126,8 @@ int run_audit_verify(const AuditOptions& options) {
     for (const AuditFault& fault : report.faults) {
       fmt::print("{}: row {}: {}\n", fault.institution_id, fault.seq, fault.what);
     }
-    fmt::print("{} rows of {} institutions: {}\n", report.rows, report.heads.size(),
+    fmt::print("{} of {}: {}\n", counted(report.rows, "row"),
+               counted(report.heads.size(), "institution"),
                report.faults.empty() ? "whole" : "NOT whole");
   }
   return report.faults.empty() ? kExitOk : kExitFailed;
@@ -151,6 +152,7 @@ void add_audit(CLI::App& app, Run& run) {
   auto options = std::make_shared<AuditOptions>();
   CLI::App* audit = app.add_subcommand("audit", "The log of every change of state");
   audit->require_subcommand(1);
+  audit->footer("Example:\n  tashika audit verify --config /etc/tashika/tashika.toml");
   CLI::App* verify = audit->add_subcommand("verify", "Check that no row was changed or removed");
   verify->add_option("--config", options->config, "the configuration file")->required();
   verify->add_flag("--json", options->json, "the report as JSON");

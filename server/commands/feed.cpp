@@ -72,7 +72,7 @@ int run_new_epoch(const std::filesystem::path& file) {
   const std::size_t feeds = raise_feed_epoch(
       session, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
   session.commit();
-  fmt::print("{} feeds have a new epoch: the cursors of before are refused\n", feeds);
+  fmt::print("a new epoch for {}: the cursors of before are refused\n", counted(feeds, "feed"));
   return kExitOk;
 }
 
@@ -82,6 +82,9 @@ void add_feed(CLI::App& app, Run& run) {
   auto config = std::make_shared<std::filesystem::path>();
   CLI::App* feed = app.add_subcommand("feed", "The feeds of changes");
   feed->require_subcommand(1);
+  feed->footer(
+      "Examples:\n  tashika feed status --config /etc/tashika/tashika.toml\n"
+      "  tashika feed new-epoch --config /etc/tashika/tashika.toml   # after a restore");
   CLI::App* epoch = feed->add_subcommand("new-epoch", "Make every cursor void, after a restore");
   epoch->add_option("--config", *config, "the configuration file")->required();
   epoch->footer(

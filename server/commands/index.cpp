@@ -37,11 +37,15 @@ IndexDirectory directory_at(const fs::path& path) {
 
 // An index file, or the newest generation of a directory that holds an issuer's.
 fs::path resolve(const fs::path& path) {
+  const auto none = [&] {
+    return std::runtime_error(
+        fmt::format("no index at {}; `tashika ingest` makes it", path.string()));
+  };
+  if (!fs::exists(path)) throw none();
   if (!fs::is_directory(path)) return path;
   const IndexDirectory directory = directory_at(path);
   const std::vector<std::uint64_t> generations = directory.generations();
-  if (generations.empty())
-    throw std::runtime_error(path.string() + ": no index files (*.tix) here");
+  if (generations.empty()) throw none();
   return directory.generation_path(generations.back());
 }
 

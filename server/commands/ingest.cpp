@@ -33,7 +33,7 @@ struct Options {
 extern "C" void explain_bus_error(int) {
   constexpr char kText[] =
       "tashika ingest: a file was shortened or its disk failed while it was being read; "
-      "the index in force was kept\n";
+      "nothing was published\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
   ::_exit(kExitFailed);
 }
@@ -111,6 +111,14 @@ bool detect_or_say(const Config& config, const IssuerConfig& issuer) {
   }
 }
 
+bool has_index(const Config& config, const IssuerConfig& issuer) {
+  try {
+    return !IndexDirectory(config.index, issuer.name).generations().empty();
+  } catch (const std::exception&) {
+    return true;  // it can't be read: that is what failed
+  }
+}
+
 // True if every issuer's lists were published or unchanged. One that fails keeps none from the
 // rest.
 bool ingest_all(const Config& config, const std::string& only, LargeChange large_change) {
@@ -118,8 +126,9 @@ bool ingest_all(const Config& config, const std::string& only, LargeChange large
   for (const IssuerConfig& issuer : config.issuers) {
     if (!only.empty() && issuer.name != only) continue;
     const auto fail = [&](std::string_view how, const std::exception& error) {
-      fmt::print(stderr, "tashika ingest: {}: {}: {}\nThe index in force was kept.\n", issuer.name,
-                 how, error.what());
+      fmt::print(stderr, "tashika ingest: {}: {}: {}\n{}\n", issuer.name, how, error.what(),
+                 has_index(config, issuer) ? "The index in force was kept."
+                                           : "There is no index of this issuer yet.");
       all_well = false;
     };
     try {

@@ -48,8 +48,8 @@ int run_list(const Options& options) {
     return kExitOk;
   }
   for (const auto& one : document) {
-    fmt::print("{}  wraps {} keys{}\n", one["kek"].get<std::string>(),
-               one["wraps"].get<std::uint64_t>(),
+    fmt::print("{}  wraps {}{}\n", one["kek"].get<std::string>(),
+               counted(one["wraps"].get<std::uint64_t>(), "key"),
                one["newest"].get<bool>()    ? ", newest"
                : one["in_file"].get<bool>() ? ""
                                             : ", NOT in the file");
@@ -71,9 +71,9 @@ int run_rotate(const Options& options) {
                                               {"institutions", report.institutions}}
                            .dump(2));
   } else {
-    fmt::print("{} keys, of {} institutions and the platform, are wrapped by {} {} now\n",
-               report.keys, report.institutions, report.is_new ? "the new" : "the file's first",
-               report.kek);
+    fmt::print("wrapped {}, of {} and the platform, by {} {}\n", counted(report.keys, "key"),
+               counted(report.institutions, "institution"),
+               report.is_new ? "the new" : "the file's first", report.kek);
   }
   return kExitOk;
 }
@@ -84,6 +84,9 @@ void add_keys(CLI::App& app, Run& run) {
   auto options = std::make_shared<Options>();
   CLI::App* keys = app.add_subcommand("keys", "The key that wraps all keys in the database");
   keys->require_subcommand(1);
+  keys->footer(
+      "Examples:\n  tashika keys list --config /etc/tashika/tashika.toml\n"
+      "  tashika keys rotate --config /etc/tashika/tashika.toml");
   CLI::App* rotate = keys->add_subcommand("rotate", "Wrap all keys by a new key-encryption key");
   rotate->add_option("--config", options->config, "the configuration file")->required();
   rotate->add_flag("--forget-old", options->forget_old,

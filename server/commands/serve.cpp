@@ -71,11 +71,14 @@ void share_descriptors(Config& config) {
                     limit.rlim_max, least));
   }
   const rlim_t fit = limit.rlim_max - own;
-  for (std::uint32_t* const one : {ocsp, api}) {
+  for (const auto& [one, listener] : {std::pair{ocsp, "ocsp"}, std::pair{api, "api"}}) {
     if (one == nullptr) continue;
     const auto share = static_cast<std::uint32_t>(std::max<rlim_t>(1, *one * fit / wanted));
     log(Level::warning, "fewer_connections",
-        {{"connections_max", *one}, {"descriptors", limit.rlim_max}, {"used", share}});
+        {{"listener", listener},
+         {"connections_max", *one},
+         {"descriptors", limit.rlim_max},
+         {"used", share}});
     *one = share;
   }
 }
@@ -291,8 +294,10 @@ int run_serve(const Options& options) {
   if (!options.check) return serve(config, issuers);
   if (config.ocsp) make_tls(config.ocsp->tls);
   if (config.api) PlatformServer::check(config, wall_clock());
-  fmt::print("{}: right: {} issuers, {} responders\n", config.path.string(), issuers.issuers.size(),
-             issuers.responders.size());
+  fmt::print("{}: right: {}, {}{}\n", config.path.string(),
+             counted(issuers.issuers.size(), "issuer"),
+             counted(issuers.responders.size(), "responder"),
+             config.database ? "; the database was not asked" : "");
   return kExitOk;
 }
 
@@ -303,7 +308,8 @@ void add_serve(CLI::App& app, Run& run) {
   CLI::App* command =
       app.add_subcommand("serve", "Answer OCSP and the institutions' API until SIGTERM");
   command->add_option("--config", options->config, "the configuration file")->required();
-  command->add_flag("--check", options->check, "check the configuration and exit");
+  command->add_flag("--check", options->check,
+                    "check the configuration and its files, not the database, and exit");
   command->footer(
       "New generations that `tashika ingest` publishes are picked up within a second.\n"
       "Example:\n  tashika serve --config /etc/tashika/tashika.toml");

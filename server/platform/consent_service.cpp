@@ -10,6 +10,20 @@
 #include "server/store/ids.hpp"
 
 namespace server {
+namespace {
+
+// With what the institution says of how it was asked.
+AuditEntry audit_of_withdrawal(const Consent& consent, const std::string& actor,
+                               const WithdrawalRequest& request) {
+  AuditEntry out = audit_of(consent, actor, "consent.withdrawn");
+  auto detail = nlohmann::ordered_json::parse(out.detail);
+  if (request.channel) detail["channel"] = *request.channel;
+  if (request.requested_at) detail["requested_at"] = pki::time_to_rfc3339(*request.requested_at);
+  out.detail = detail.dump();
+  return out;
+}
+
+}  // namespace
 
 void require_active(const Consent& consent) {
   switch (consent.status) {
@@ -92,7 +106,7 @@ boost::asio::awaitable<nlohmann::ordered_json> ConsentService::withdraw(Asker as
             session, consent,
             {ConsentStatus::withdrawn, {initiator, request.reason, now}, ConsentEnding::Relay::yes},
             now)) {
-      append_audit(session, now, audit_of(consent, asker.actor(), "consent.withdrawn"));
+      append_audit(session, now, audit_of_withdrawal(consent, asker.actor(), request));
     }
     auto view = consent_json(session, parts_.keys, consent);
     session.commit();

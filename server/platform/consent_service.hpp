@@ -30,7 +30,9 @@ struct NewConsentRequest {
 };
 
 struct WithdrawalRequest {
-  std::string reason;  // a code of the subject's or the institution's
+  std::string reason;                     // a code of the subject's or the institution's
+  std::optional<std::string> channel;     // for the audit alone
+  std::optional<pki::Time> requested_at;  // for the audit alone
   std::optional<std::int64_t> if_version;
 };
 

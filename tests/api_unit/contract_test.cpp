@@ -127,7 +127,13 @@ TEST_CASE("every kind of problem has its texts in two languages, and its page") 
     CHECK(page.find(fmt::format("HTTP {}", type.status)) != std::string::npos);
     CHECK(page.find("<script") == std::string::npos);
     CHECK(page.find("lang=\"ja\"") != std::string::npos);
+    CHECK(page.find('`') == std::string::npos);
+    CHECK((page.find("sending the same request again does not help") == std::string::npos) ==
+          (type.retryable == Retryable::yes || type.kind == ProblemKind::internal_error));
   }
+  const std::string page =
+      problem_page(ProblemKind::consent_superseded, PageLanguage::english, "https://x.example");
+  CHECK(page.find("Use the consent that <code>replaced_by</code> of") != std::string::npos);
   const auto texts = nlohmann::json::parse(problem_texts_document());
   CHECK(texts.size() == problem_types().size());
   CHECK_FALSE(problem_kind("no-such-problem").has_value());

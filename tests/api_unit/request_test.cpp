@@ -183,8 +183,35 @@ TEST_CASE("entity tags, request ids and languages") {
   CHECK(echoed_request_id(std::string(65, 'a')).empty());
   CHECK(make_request_id() != make_request_id());
   CHECK(make_request_id()[14] == '4');
-  CHECK(page_language("") == PageLanguage::japanese);
-  CHECK(page_language("en-GB,en;q=0.9,ja;q=0.8") == PageLanguage::english);
-  CHECK(page_language("en;q=0.5, ja") == PageLanguage::japanese);
-  CHECK(page_language("fr") == PageLanguage::japanese);
+}
+
+TEST_CASE("the language of a page is the one that is wanted more") {
+  const auto is_english = [](std::string_view wishes) {
+    return page_language(wishes) == PageLanguage::english;
+  };
+  CHECK_FALSE(is_english(""));
+  CHECK(is_english("en-GB,en;q=0.9,ja;q=0.8"));
+  CHECK_FALSE(is_english("en;q=0.5, ja"));
+  CHECK_FALSE(is_english("fr"));
+  // RFC 9110 12.4.2 and 12.5.4: names and "q" in any case, white space around ";"; and around "="
+  // it does no harm.
+  CHECK_FALSE(is_english("EN;q=0.5, Ja-jp;Q=0.6"));
+  CHECK(is_english("En , ja ; q = 0.9"));
+  CHECK(is_english("ja\t;\tq=0.1,en;q=0.2"));
+  // Jamaican creole and Enets are other languages.
+  CHECK(is_english("jam, en;q=0.1"));
+  CHECK_FALSE(is_english("enf, ja;q=0.1"));
+  // 0 is "not acceptable"; "*" is whatever is not named.
+  CHECK(is_english("ja;q=0"));
+  CHECK_FALSE(is_english("en;q=0"));
+  CHECK_FALSE(is_english("en;q=0.000, ja;q=0"));
+  CHECK(is_english("*, ja;q=0.5"));
+  CHECK(is_english("*;q=0.1, ja;q=0"));
+  CHECK_FALSE(is_english("*"));
+  // What is no wish is none.
+  for (const char* const text : {"en;q=x", "en;q=", "en;q", "en;", "en;p=1", "en;q=2", "en;q=-1",
+                                 "en;q=nan", "en;q=0.5x", ";q=1", ",;,", "="}) {
+    CAPTURE(text);
+    CHECK_FALSE(is_english(text));
+  }
 }

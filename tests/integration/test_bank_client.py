@@ -17,13 +17,13 @@ TOWN = dict(people=30)
 def bank(town, tmp_path):
     holder = town.a.holders["all"]
 
-    def run(command):
+    def run(command, url=town.platform.base_url, ends=0):
         result = subprocess.run(
-            ["/usr/bin/python3", SCRIPT, "--url", town.platform.base_url, "--certificate", holder.certificate_path, "--key",
+            ["/usr/bin/python3", SCRIPT, "--url", url, "--certificate", holder.certificate_path, "--key",
              holder.key_path, "--ca", town.platform.servers.certificate_path, "--database", tmp_path / "bank.db", "--once", command],
             capture_output=True, text=True, timeout=seconds(60))
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
+        assert result.returncode == ends, result.stdout + result.stderr
+        return result.stdout + result.stderr
 
     run.database = tmp_path / "bank.db"
     return run
@@ -54,13 +54,25 @@ def test_a_move_reaches_the_banks_own_database(town, bank):
     assert pos == town.rows("SELECT last_pos FROM feed WHERE institution_id = %s", town.a.id)[0][0]
 
 
-def test_a_crash_between_page_and_query_costs_nothing_more(town, bank):
-    """The key is stored before it is used: the same question, the same answer, one fee."""
+@pytest.fixture()
+def consent(town):
+    """One whose person has new data."""
     person = town.somebody()
-    consent = town.consent(person)
+    made = town.consent(person)
     lapse(town, person, "move", address=ADDRESS)
     town.rows("UPDATE subject SET next_check_at = next_check_at - interval '1 hour'")
-    wait_until(lambda: available(town, consent), 20, "the new certificate to be found")
+    wait_until(lambda: available(town, made), 20, "the new certificate to be found")
+    return made
+
+
+def known(bank, consent):
+    """(token, state) in the bank's database."""
+    with sqlite3.connect(bank.database) as database:
+        return database.execute("SELECT token, state FROM consent WHERE consent_id = ?", (consent["consent_id"],)).fetchone()
+
+
+def test_a_crash_between_page_and_query_costs_nothing_more(town, bank, consent):
+    """The key is stored before it is used: the same question, the same answer, one fee."""
     fee = town.billing()["yen"]
     bank("follow")
     with sqlite3.connect(bank.database) as database:  # as if it had died before it wrote the answer down
@@ -68,3 +80,43 @@ def test_a_crash_between_page_and_query_costs_nothing_more(town, bank):
         database.execute("DELETE FROM customer WHERE consent_id = ?", (consent["consent_id"],))
     assert f"{consent['consent_id']}: provided" in bank("follow")
     assert town.billing()["yen"] == fee + 20
+
+
+def test_a_token_that_is_not_valid_any_more_is_replaced_at_once(town, bank, consent):
+    bank("follow")
+    first, _ = known(bank, consent)
+    answer = town.clients[town.a.name].call("POST", f"/v1/consents/{consent['consent_id']}/tokens", {"revoke_previous": True})
+    assert answer.status == 201
+    with sqlite3.connect(bank.database) as database:
+        database.execute("UPDATE consent SET state = 'fetch' WHERE consent_id = ?", (consent["consent_id"],))
+        database.execute("DELETE FROM customer")
+    assert f"{consent['consent_id']}: provided" in bank("follow")
+    token, state = known(bank, consent)
+    assert token not in (None, first) and state == "provided" and ADDRESS in bank("consents")
+
+
+@pytest.mark.parametrize("state", ["provided", "fetch"])
+def test_a_token_that_ends_soon_is_replaced_when_it_is_needed(town, bank, consent, state):
+    name = consent["consent_id"]
+    bank("follow")
+    first, _ = known(bank, consent)
+    with sqlite3.connect(bank.database) as database:
+        database.execute("UPDATE consent SET state = ? WHERE consent_id = ?", (state, name))
+    town.rows("UPDATE consent_token SET expires_at = now() + interval '1 day', reissue_told = false WHERE consent_id = %s", name)
+    wait_until(lambda: "token.reissue_needed" in [one["type"] for one in town.events(name)], 15, "the notice")
+    bank("follow")
+    token, now = known(bank, consent)
+    assert now == "provided" and token != first and (token is None) == (state == "provided")
+
+
+def test_trouble_with_one_consent_is_not_the_end_of_all(town, bank, consent):
+    bank("consents")  # makes the database
+    with sqlite3.connect(bank.database) as database:
+        database.execute("INSERT INTO consent VALUES ('cns_aaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 'fetch', 'a-key')")
+    told = bank("follow")
+    assert "404 not-found" in told and f"{consent['consent_id']}: provided" in told
+    assert known(bank, {"consent_id": "cns_aaaaaaaaaaaaaaaaaaaaaaaaaa"}) == (None, "fetch")
+
+
+def test_once_does_not_wait_for_a_server_that_is_not_there(bank):
+    assert "refused" in bank("follow", url="https://127.0.0.1:1", ends=1)

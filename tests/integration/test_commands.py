@@ -122,6 +122,16 @@ def test_a_missing_index_is_named(tmp_path):
     assert "nothing.tix" in said(result)
 
 
+def test_before_the_first_ingest_there_is_no_index(tmp_path, small):
+    made = small(publish=False)
+    (tmp_path / "empty").mkdir()
+    for place in (tmp_path / "empty", tmp_path / "nowhere"):
+        assert f"no index at {place}; `tashika ingest` makes it" in said(tashika("index", "info", place))
+    made.provide("p256", b"no list")
+    refused = said(made.ingest())
+    assert "There is no index of this issuer yet." in refused and "was kept" not in refused
+
+
 # --- inspect --------------------------------------------------------------------------------------------------------
 
 def test_inspect_crl(pki):
@@ -199,6 +209,11 @@ def test_a_broken_configuration_is_exit_2(tmp_path, content, pattern):
     result = tashika("serve", "--check", "--config", tmp_path / "broken.toml")
     assert result.returncode == 2
     assert re.search(pattern, said(result))
+
+
+def test_missing_issuers_are_named_as_the_table_they_are(tmp_path):
+    (tmp_path / "empty.toml").write_text("")
+    assert "[[issuers]]" in said(tashika("serve", "--check", "--config", tmp_path / "empty.toml"))
 
 
 def test_a_missing_configuration_is_named(tmp_path):

@@ -247,6 +247,16 @@ def test_a_withdrawal_takes_effect_at_once_and_reaches_the_authority(town, clien
     wait_until(is_known, 10, "the authority to hear of it")
 
 
+def test_how_a_withdrawal_was_asked_for_is_in_the_audit(town, client):
+    consent = town.consent(9)["consent_id"]
+    body = {"reason": "service_discontinued", "channel": "branch-12", "requested_at": ago(hours=3)}
+    answer = client.call("POST", f"/v1/consents/{consent}/withdrawal", body)
+    assert answer.status == 200 and answer.json["withdrawn_at"] == answer.json["status_reason"]["at"]
+    ((detail,),) = town.rows("SELECT detail FROM audit WHERE object = %s AND verb = 'consent.withdrawn'", consent)
+    detail = detail if isinstance(detail, dict) else json.loads(detail)
+    assert (detail["reason"], detail["channel"], detail["requested_at"]) == tuple(body.values())
+
+
 def test_check_15_a_withdrawal_in_the_persons_own_app_is_heard_of_once(town):
     consent = town.consent(10)
     town.withdraw_at_authority(10)

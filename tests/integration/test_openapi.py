@@ -8,21 +8,11 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from support.contract import CONTRACT, resolve, unnamed_members
 from support.program import REPOSITORY
 
-CONTRACT = json.loads((REPOSITORY / "server/api/openapi.json").read_text())
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 ROLES = {"poller", "query", "consent-admin", "any", "everybody"}
-
-
-def resolve(part):
-    """What a Reference Object (4.8.23) stands for."""
-    while isinstance(part, dict) and set(part) == {"$ref"}:
-        found = CONTRACT
-        for name in part["$ref"].removeprefix("#/").split("/"):
-            found = found[name.replace("~1", "/").replace("~0", "~")]
-        part = found
-    return part
 
 
 def operations():
@@ -161,6 +151,16 @@ def test_requests_are_closed_and_answers_are_open():
                     assert schema.get("additionalProperties") is False, f"{name}: {sorted(schema['properties'])}"
                 elif "notice" not in name and schema is not CONTRACT["components"]["schemas"]["Notice"]:
                     assert schema.get("additionalProperties") is not False, f"{name}: {sorted(schema['properties'])}"
+
+
+def test_what_an_answer_says_beyond_the_contract_is_found():
+    """It is asked of every answer that support.platform.Client gets."""
+    consent = {"consent_id": "cns_", "notice": {"version": "1", "sha256": "", "colour": "red"}, "token": "t"}
+    assert unnamed_members("GET", "/v1/consents/cns_a", 200, consent) == ["/notice/colour", "/token"]
+    assert unnamed_members("POST", "/v1/consents", 201, consent) == ["/notice/colour"]
+    page = {"items": [{"id": "chg_", "status": {"reason": "superseded", "by": "x"}}], "next": 1}
+    assert unnamed_members("GET", "/v1/changes?limit=1", 200, page) == ["/items/0/status/by", "/next"]
+    assert unnamed_members("GET", "/nowhere", 404, {"code": "not-found", "why": ""}) == ["/why"]
 
 
 def test_the_kinds_of_changes_and_states_are_those_of_the_contract():

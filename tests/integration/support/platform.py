@@ -5,6 +5,7 @@ import ssl
 
 from cryptography.hazmat.primitives import hashes
 
+from .contract import unnamed_members
 from .pki import DAY, Authority
 from .program import Server, free_port, said, seconds, tashika, toml_lines
 from .tls import CLIENT, HERE, SERVER
@@ -88,7 +89,11 @@ class Client:
             headers.setdefault("Content-Type", "application/json")
         self.connection.request(method, path, body, headers)
         answer = self.connection.getresponse()
-        return Response(answer, answer.read())
+        response = Response(answer, answer.read())
+        if "json" in response.headers.get("content-type", "") and method != "HEAD":
+            unknown = unnamed_members(method, path, response.status, response.json)
+            assert unknown == [], f"the contract does not name {unknown} of {method} {path}"
+        return response
 
     def get(self, path, **headers):
         return self.call("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
