@@ -14,8 +14,7 @@ class Subject:
     def __init__(self, person, certificate):
         self.person, self.state, self.since, self.eligible = person, "unchanged", None, None
         self.known = {certificate: "good"}  # certificates, each with its status as the lists taken in so far have it
-        self.ends_known = {certificate}  # where the platform has seen the certificate, and knows when it ends
-        self.watched = self.delivered = certificate
+        self.watched = certificate
         self.consents = {}  # active ones: service by consent
 
 
@@ -30,6 +29,7 @@ class Judge:
         self.expected, self.versions = Counter(), {}
         self.lists, self.now = {}, None
         self.items, self.rejected = Counter(), 0
+        self.shown = set()  # certificates that the platform has seen, so that it knows when they end
         self.told = {}  # consents with something new that was not fetched yet
 
     def follow(self):
@@ -55,13 +55,13 @@ class Judge:
                 status, reason, date = certificate.listed(published[certificate.authority])
                 if before in ("revoked", "expired") or status == before:
                     continue
-                if status == "good" and certificate in subject.ends_known and certificate.not_after < now:
+                if status == "good" and certificate in self.shown and certificate.not_after < now:
                     continue
                 subject.known[certificate] = status
                 self.expect(subject, TYPES[status], REASONS.get(reason), date)
                 if status == "revoked":
                     lapsed.append(certificate)
-            for certificate in subject.ends_known:
+            for certificate in self.shown & subject.known.keys():
                 if subject.known[certificate] in ("good", "held") and certificate.not_after < now:
                     subject.known[certificate] = "expired"
                     lapsed.append(certificate)
@@ -74,6 +74,7 @@ class Judge:
 
     def on_items(self, items):
         got, told = Counter(), {}  # news of a subject, for each of its consents
+        found = {(item["sub"], item["occurred_at"]) for item in items if item["type"] == "subject.update_available"}
         for item in items:
             self.items[item["type"]] += 1
             if item["type"] == "status.stale":
@@ -96,7 +97,7 @@ class Judge:
             if kind == "subject.update_pending":
                 self.subjects[item["sub"]].since = parse_time(item["occurred_at"])
             elif kind == "consent.superseded":
-                self.superseded(item)
+                self.superseded(item, found)
         for news, consents in told.items():
             assert not any(consents.values()), f"{news} was not told once to each: {consents}"
         assert got == self.expected, (f"not told: {self.about(self.expected - got)}, "
@@ -159,17 +160,12 @@ class Judge:
             for _, earlier in sorted(consents)[:-1]:
                 self.end(earlier, "consent.superseded", at)
 
-    def superseded(self, item):
+    def superseded(self, item, found):
         """Of a subject all of whose consents end so nobody is told that there is a newer certificate."""
-        later, subject = item["replaced_by"], self.of_consent[item["consent_id"]]
-        at = parse_time(item["occurred_at"])
-        if subject.state != "awaiting" or later in subject.consents or item["consent_id"] not in subject.consents:
-            return
-        newer = self.of_consent[later].watched
-        services = {service for one in self.subjects.values() if one is not subject and one.watched is newer
-                    for service in one.consents.values()}
-        if newer is self.books.newest_good(subject.person, at) and set(subject.consents.values()) <= services:
-            self.available(subject, at)
+        subject, at = self.of_consent[item["consent_id"]], item["occurred_at"]
+        is_by_another = item["replaced_by"] not in subject.consents and item["consent_id"] in subject.consents
+        if subject.state == "awaiting" and is_by_another and (item["sub"], at) not in found:
+            self.available(subject, parse_time(at))
 
     def check_patience(self):
         """Nobody waits longer than they must."""
@@ -194,16 +190,17 @@ class Judge:
             assert not known_as, f"{certificate} is {known_as} already, and now {name}"
             self.subjects[name] = Subject(person, certificate)
         subject = self.subjects[name]
+        self.shown.add(certificate)
         assert subject.person == person and certificate in subject.known, f"{name} is two people"
         if subject.state not in ("unchanged", "delivered"):
-            subject.state, subject.watched, subject.delivered = "unchanged", certificate, certificate
+            subject.state, subject.watched = "unchanged", certificate
         for earlier, service in list(subject.consents.items()):
             if service == consent["service_id"]:
                 self.end(earlier, "consent.superseded", at)
         subject.consents[consent["consent_id"]] = consent["service_id"]
         self.of_consent[consent["consent_id"]] = subject
         self.records[consent["consent_id"]] = {"consent": consent, "from": at, "until": None, "has": certificate,
-                                              "given": []}
+                                              "newest": certificate, "given": []}
         self.expected[consent["consent_id"], "consent.activated"] += 1
 
     def on_withdrawn(self, consent_id, code, at):
@@ -229,11 +226,11 @@ class Judge:
             at = parse_time(answer["verified_claims"]["verification"]["time"])
             newest = self.books.newest_good(subject.person, at)
             self.check_provided(record, attributes, answer, newest)
-            is_news = subject.delivered is not newest or subject.state != "delivered"
             self.learn(subject, newest, at)
-            subject.state, subject.delivered = "delivered", newest
-            if is_news:
-                self.expect(subject, "subject.update_delivered")
+            if record["newest"] is not newest:
+                record["newest"] = newest
+                subject.state = "delivered"
+                self.expected[consent_id, "subject.update_delivered"] += 1
             self.told.pop(consent_id, None)
             return
         newest = self.books.newest_good(subject.person, at)
