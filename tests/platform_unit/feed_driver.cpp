@@ -123,15 +123,13 @@ class Driver {
   }
 
   void run() {
-    std::thread worker([this] {
-      const auto work = asio::make_work_guard(loop_);
-      loop_.run();
-    });
+    auto work = asio::make_work_guard(loop_);
+    std::thread worker([this] { loop_.run(); });
     for (std::string line; std::getline(std::cin, line);) {
       asio::co_spawn(loop_, answer(json::parse(line)), asio::detached);
     }
     room_.drain();
-    asio::post(loop_, [this] { loop_.stop(); });
+    work.reset();  // the loop ends when all are answered: nothing of theirs is left in it
     worker.join();
   }
 
@@ -192,6 +190,8 @@ class Driver {
             {"metrics", metrics.text()}};
   }
 
+  // First, so that it outlives the threads of those below, which post to it.
+  asio::io_context loop_{1};
   server::Database database_;
   server::KeyRing keys_;
   server::WaitingRoom room_;
@@ -200,7 +200,6 @@ class Driver {
   std::map<int, std::function<void()>> gone_;
   std::optional<server::FanOut> fan_out_;
   std::optional<server::ChangeListener> listener_;
-  asio::io_context loop_{1};
 };
 
 }  // namespace
