@@ -174,9 +174,11 @@ def lapse(town, person, kind="move", **options):
     town.new_lists()
 
 
-def lapsed(town, consent):
+def lapsed(town, consent, *states):
+    """Waits until it was detected; and, to be sure of the state, until that is one of these."""
+    states = states or ("awaiting_certificate", "available")
     state = "SELECT state FROM subject JOIN consent USING (institution_id, subject_id) WHERE consent_id = %s"
-    wait_until(lambda: town.rows(state, consent["consent_id"])[0][0] in ("awaiting_certificate", "available"), 15,
+    wait_until(lambda: town.rows(state, consent["consent_id"])[0][0] in states, 15,
                "the change to be detected")
 
 
