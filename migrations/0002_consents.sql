@@ -29,14 +29,21 @@ CREATE TABLE subject (
   state_at             timestamptz NOT NULL,
   known_certificate    text NOT NULL,  -- the one whose four items the institution has
   watched_certificate  text NOT NULL,  -- the newest one that we know of
-  next_check_at        timestamptz,    -- when the authority is asked for a newer certificate
-  checks               int NOT NULL DEFAULT 0,
-  lapsed_at            timestamptz,    -- since when the watched certificate is not good
   created_at           timestamptz NOT NULL,
   PRIMARY KEY (institution_id, subject_id)
-);
-CREATE INDEX subject_to_check ON subject (next_check_at) WHERE next_check_at IS NOT NULL;
+) WITH (fillfactor = 85);  -- a revocation updates it in place: no index is about version or state
 CREATE INDEX subject_watching ON subject (institution_id, watched_certificate);
+
+-- One row for each subject in the state awaiting_certificate. Written under the lock of the subject's row.
+CREATE TABLE awaiting (
+  institution_id text NOT NULL,
+  subject_id     text NOT NULL,
+  next_check_at  timestamptz NOT NULL,    -- when the authority is asked for a newer certificate
+  checks         int NOT NULL DEFAULT 0,  -- that were answered "not yet"
+  lapsed_at      timestamptz NOT NULL,    -- since when the watched certificate is not good
+  PRIMARY KEY (institution_id, subject_id)
+);
+CREATE INDEX awaiting_by_time ON awaiting (next_check_at);
 
 -- A certificate that somebody registered. The serial is sealed; serial_mac joins it with the lists.
 CREATE TABLE certificate (
@@ -47,6 +54,7 @@ CREATE TABLE certificate (
   serial_mac         bytea NOT NULL,
   serial_sealed      bytea NOT NULL,
   not_after          timestamptz,  -- or the latest it can be, until the certificate is seen; NULL: not known at all
+  has_ended          boolean NOT NULL DEFAULT false,  -- that passed, and was dealt with
   status             certificate_status NOT NULL,
   reason             smallint,     -- CRLReason; NULL: the list gives none
   revoked_at         timestamptz,
@@ -55,10 +63,9 @@ CREATE TABLE certificate (
   registered_at      timestamptz NOT NULL,
   PRIMARY KEY (institution_id, certificate_id),
   UNIQUE (institution_id, issuer_key_hash, serial_mac)
-);
+) WITH (fillfactor = 85);  -- a revocation updates it in place: no index is about the status
 CREATE INDEX certificate_by_serial ON certificate (issuer_key_hash, serial_mac);
-CREATE INDEX certificate_by_end ON certificate (not_after) WHERE status IN ('good', 'held');
-CREATE INDEX certificate_of_subject ON certificate (institution_id, subject_id);
+CREATE INDEX certificate_by_end ON certificate (not_after) WHERE NOT has_ended;
 
 CREATE TABLE consent (
   institution_id      text NOT NULL,

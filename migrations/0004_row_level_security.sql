@@ -28,6 +28,7 @@ GRANT SELECT ON institution, service, client_certificate, data_key, platform_key
 GRANT SELECT, INSERT, UPDATE ON subject, certificate, consent, consent_token, disclosure, idempotency, usage, audit_head
   TO tashika_api;
 GRANT SELECT, INSERT, UPDATE ON feed_acknowledgement TO tashika_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON awaiting TO tashika_api;
 GRANT DELETE ON idempotency TO tashika_api;
 GRANT INSERT ON outbox, audit TO tashika_api;
 GRANT USAGE ON SEQUENCE outbox_outbox_id_seq TO tashika_api;

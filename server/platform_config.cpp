@@ -60,6 +60,7 @@ AuthorityConfig read_authority(Section section) {
   out.ca = section.required_path("ca");
   section.integer("connections", out.connections, 1, 1000);
   section.integer("queue_max", out.queue_max, 1, 1'000'000);
+  section.integer("checks_per_second", out.checks_per_second, 1, 1'000'000);
   section.duration("timeout", out.timeout);
   section.integer("response_bytes_max", out.response_bytes_max, 1024, 64 << 20);
   section.integer("breaker_failures", out.breaker_failures, 1, 1000);

@@ -49,15 +49,18 @@ struct DatabaseConfig {
   std::uint32_t queue_max = 512;  // waiting for a connection; more is answered 503
   std::chrono::milliseconds statement_timeout{5'000};
   std::chrono::milliseconds connect_timeout{3'000};
+  std::string settings;  // SQL for each new connection of some purpose; not in the file
 };
 
 struct AuthorityConfig {
   std::string url;                    // https
   std::filesystem::path certificate;  // ours, for mutual TLS
   std::filesystem::path key;
-  std::filesystem::path ca;                  // trust anchors for the authority's server
-  std::uint32_t connections = 16;            // of all threads together, at least one each
-  std::uint32_t queue_max = 1024;            // questions waiting for a connection; more is refused
+  std::filesystem::path ca;        // trust anchors for the authority's server
+  std::uint32_t connections = 16;  // of all threads together, at least one each
+  std::uint32_t queue_max = 1024;  // questions waiting for a connection; more is refused
+  // For newer certificates, on the platform's own account; the rest of a day's revocations waits.
+  std::uint32_t checks_per_second = 200;
   std::chrono::milliseconds timeout{5'000};  // of one question, all its attempts
   std::uint32_t response_bytes_max = 64 << 10;
   std::uint32_t breaker_failures = 5;                 // in a row; then it is left alone

@@ -96,8 +96,8 @@ def add_people(connection, keys, institutions, issuer, count, state="unchanged")
 def add_changes(connection, institutions, count):
     """`count` items in each feed, as the fan-out makes them."""
     ask(connection, """
-        INSERT INTO change_feed (institution_id, pos, event_id, published_at, item)
-        SELECT i, n, e, now(), concat('{"id":"', e, '","pos":', n, ',"type":"certificate.revoked","occurred_at":'
+        INSERT INTO change_feed (institution_id, pos, published_at, item)
+        SELECT i, n, now(), concat('{"id":"', e, '","pos":', n, ',"type":"certificate.revoked","occurred_at":'
                '"2026-11-22T03:00:00Z","consent_id":"cns_', h, '","sub":"sub_', h, '","subject_version":2,'
                '"state":"awaiting_certificate","reason":"affiliation_changed"}')
           FROM unnest(%s) i, generate_series(1, %s) n, substr(translate(md5(i || n), '0189', 'wxyz'), 1, 26) h,

@@ -284,8 +284,10 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   if (provided) {
     answer.body.update(heard.members);
   } else {
-    if (locked->subject.next_check_at && disclosure.outcome == "awaiting_certificate") {
-      answer.body["next_check_at"] = pki::time_to_rfc3339(*locked->subject.next_check_at);
+    if (disclosure.outcome == "awaiting_certificate") {
+      if (const auto at = next_check(session, locked->subject)) {
+        answer.body["next_check_at"] = pki::time_to_rfc3339(*at);
+      }
     }
     answer.body["not_provided"] = nlohmann::ordered_json::array();
   }
@@ -347,9 +349,9 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
                            subject.watched_certificate == certificate_id && !is_news;
   subject.known_certificate = certificate_id;
   subject.watched_certificate = certificate_id;
-  subject.next_check_at.reset();
   // The other consents of the person got nothing: for them it is still there to be fetched.
   if (is_news) {
+    if (subject.state == "awaiting_certificate") end_wait(session, subject);
     enter(subject, "delivered", now);
     ++subject.version;
     set_given(session, consent, subject, event_of(subject, EventType::subject_update_delivered));
@@ -359,7 +361,6 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
   const bool has_lapsed =
       status == CertificateStatus::revoked || status == CertificateStatus::expired;
   if (has_lapsed && !is_awaiting) {
-    subject.next_check_at = now;
     enter(subject, "awaiting_certificate", now);
     update_subject(session, subject, SubjectVersion::raise);
     Event event = event_of(subject, EventType::subject_update_pending);

@@ -73,7 +73,9 @@ AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRi
   ask_all(to_ask);
   counts.asked = to_ask.size();
   const pki::Time answered = clock();
+  record_waiting(connection, to_ask, now + kClaimFor, answered);
   for (const Asked& asked : to_ask) {
+    if (is_plain_wait(asked, answered)) continue;
     try {
       record(connection, keys, issuers, asked, answered, counts);
     } catch (const DatabaseUnavailable&) {
@@ -119,6 +121,25 @@ asio::awaitable<void> AvailabilityChecks::ask_some(std::vector<Asked>& all, std:
           {{"consent", one.check->consent_id}, {"error", error.what()}});
     }
   }
+}
+
+// The usual answer: there is none yet, and it is not time to give up.
+bool AvailabilityChecks::is_plain_wait(const Asked& asked, pki::Time now) const {
+  return asked.answer && std::holds_alternative<AwaitingCertificate>(*asked.answer) &&
+         !(asked.check->lapsed_at && now >= *asked.check->lapsed_at + config_.give_up);
+}
+
+void AvailabilityChecks::record_waiting(Connection& connection, std::span<const Asked> all,
+                                        pki::Time claimed_until, pki::Time now) const {
+  std::vector<AnotherWait> waits;
+  for (const Asked& asked : all) {
+    if (!is_plain_wait(asked, now)) continue;
+    waits.push_back({asked.check, now + check_pause(config_, asked.check->checks, dice())});
+  }
+  if (waits.empty()) return;
+  Session session(connection);
+  wait_longer(session, waits, claimed_until);
+  session.commit();
 }
 
 void AvailabilityChecks::record(Connection& connection, KeyRing& keys,

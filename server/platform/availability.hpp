@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <span>
 
 #include "server/platform/listed_status.hpp"
 #include "server/platform_config.hpp"
@@ -64,6 +65,9 @@ class AvailabilityChecks {
   void ask_all(std::vector<Asked>& all);
   [[nodiscard]] boost::asio::awaitable<void> ask_some(std::vector<Asked>& all, std::size_t& next,
                                                       bool& has_failed);
+  void record_waiting(Connection& connection, std::span<const Asked> all, pki::Time claimed_until,
+                      pki::Time now) const;
+  [[nodiscard]] bool is_plain_wait(const Asked& asked, pki::Time now) const;
   void record(Connection& connection, KeyRing& keys, const std::vector<Issuer>& issuers,
               const Asked& asked, pki::Time now, Counts& counts);
   void record_unanswered(Session& session, const Asked& asked, pki::Time now, Counts& counts);

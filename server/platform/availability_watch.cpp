@@ -80,7 +80,9 @@ void AvailabilityWatch::ask_due(Connection& connection, KeyRing& keys,
                                 const std::stop_token& stop) {
   const std::stop_callback give_up(
       stop, [this] { boost::asio::post(authority_->io, [this] { authority_->client.close(); }); });
+  using Clock = std::chrono::steady_clock;
   while (!stop.stop_requested()) {
+    const auto began = Clock::now();
     // Each round with the lists of now: old ones would not do once detection has gone on.
     const auto snapshot = keeper_.current();
     std::vector<AvailabilityChecks::Issuer> issuers;
@@ -88,13 +90,20 @@ void AvailabilityWatch::ask_due(Connection& connection, KeyRing& keys,
       issuers.push_back({&issuers_[i], &snapshot->issuers[i], &config_.issuers[i]});
     }
     const auto counts = authority_->checks.run(connection, keys, issuers, clock_);
-    const std::lock_guard lock(mutex_);
-    counts_.asked += counts.asked;
-    counts_.available += counts.available;
-    counts_.lapsed += counts.lapsed;
-    counts_.rejected += counts.rejected;
-    counts_.unavailable += counts.unavailable;
+    {
+      const std::lock_guard lock(mutex_);
+      counts_.asked += counts.asked;
+      counts_.available += counts.available;
+      counts_.lapsed += counts.lapsed;
+      counts_.rejected += counts.rejected;
+      counts_.unavailable += counts.unavailable;
+    }
     if (counts.unavailable > 0 || counts.asked + counts.lapsed == 0) return;
+    // A day's revocations come at once. The authority, and those who read the news of them, are
+    // spared: what the questions of this round may take, it takes.
+    const std::chrono::milliseconds due{1000 * counts.asked / config_.authority->checks_per_second};
+    const auto took = std::chrono::floor<std::chrono::milliseconds>(Clock::now() - began);
+    if (took < due) pause(stop, due - took);
   }
 }
 

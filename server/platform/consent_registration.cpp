@@ -124,7 +124,6 @@ std::pair<std::string, std::string> ConsentService::subject_of(Session& session,
     subject->state_at = now;
     subject->known_certificate = known->certificate_id;
     subject->watched_certificate = known->certificate_id;
-    subject->next_check_at.reset();
     update_subject(session, *subject, SubjectVersion::keep);
   }
   return {subject_id, known->certificate_id};

@@ -235,6 +235,8 @@ void add(DetectionReport& total, const DetectionReport& step) {
 DatabaseConfig for_detection(DatabaseConfig config) {
   constexpr std::chrono::milliseconds kPatience = std::chrono::minutes{1};
   config.statement_timeout = std::max(config.statement_timeout, kPatience);
+  // The cost of a batch follows the batch: else the planner may read whole tables for one.
+  config.settings = "SET enable_hashjoin = off; SET enable_mergejoin = off";
   return config;
 }
 
@@ -305,20 +307,21 @@ DetectionReport detect_changes(Connection& connection, KeyRing& keys, const Watc
 ChangeCounts expire_certificates(Connection& connection, pki::Time now,
                                  const std::stop_token& stop) {
   ChangeCounts total;
-  while (!stop.stop_requested()) {
-    const ChangeCounts step = retried([&] {
+  for (bool is_full = true; is_full && !stop.stop_requested();) {
+    total += retried([&] {
       Session session(connection);
+      const auto ended = find_ended(session, now, kChangeBatch);
       std::vector<CertificateChange> changes;
-      for (WatchedCertificate& found : find_expired(session, now, kChangeBatch)) {
-        const auto revocation = found.revocation;
-        changes.push_back({std::move(found), CertificateStatus::expired, revocation, now, {}});
+      for (const WatchedCertificate& one : ended) {
+        if (one.status == CertificateStatus::revoked) continue;  // nobody stands by it any more
+        changes.push_back({one, CertificateStatus::expired, one.revocation, now, {}});
       }
       const ChangeCounts done = apply_changes(session, changes, std::nullopt, now);
+      if (!ended.empty()) set_ended(session, ended, now);
       session.commit();
+      is_full = ended.size() == kChangeBatch;
       return done;
     });
-    total += step;
-    if (step.expired < kChangeBatch) break;
   }
   return total;
 }

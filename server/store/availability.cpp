@@ -1,6 +1,7 @@
 #include "server/store/availability.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "server/log.hpp"
 #include "server/store/audit.hpp"
@@ -12,14 +13,15 @@ namespace {
 
 constexpr Statement kClaim{
     "availability_claim",
-    "WITH due AS (SELECT institution_id, subject_id FROM subject WHERE next_check_at <= $1 ORDER "
-    "BY next_check_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED), taken AS (UPDATE subject s SET "
-    "next_check_at = $2 FROM due WHERE s.institution_id = due.institution_id AND s.subject_id = "
-    "due.subject_id RETURNING s.institution_id, s.subject_id, s.checks, s.lapsed_at, "
-    "s.watched_certificate) SELECT t.institution_id, t.subject_id, t.checks, extract(epoch FROM "
-    "t.lapsed_at)::bigint, c.certificate_id, c.issuer_key_hash, c.serial_sealed, n.consent_id, "
-    "n.authority_consent FROM taken t JOIN certificate c ON c.institution_id = t.institution_id "
-    "AND c.certificate_id = t.watched_certificate LEFT JOIN LATERAL (SELECT consent_id, "
+    "WITH due AS (SELECT institution_id, subject_id FROM awaiting WHERE next_check_at <= $1 ORDER "
+    "BY next_check_at LIMIT $3 FOR UPDATE SKIP LOCKED), taken AS (UPDATE awaiting a SET "
+    "next_check_at = $2 FROM due WHERE a.institution_id = due.institution_id AND a.subject_id = "
+    "due.subject_id RETURNING a.institution_id, a.subject_id, a.checks, a.lapsed_at) SELECT "
+    "t.institution_id, t.subject_id, t.checks, extract(epoch FROM t.lapsed_at)::bigint, "
+    "c.certificate_id, c.issuer_key_hash, c.serial_sealed, n.consent_id, n.authority_consent FROM "
+    "taken t JOIN subject s ON s.institution_id = t.institution_id AND s.subject_id = t.subject_id "
+    "JOIN certificate c ON c.institution_id = t.institution_id AND c.certificate_id = "
+    "s.watched_certificate LEFT JOIN LATERAL (SELECT consent_id, "
     "authority_consent FROM consent WHERE institution_id = t.institution_id AND subject_id = "
     "t.subject_id AND status = 'active' AND authority_consent IS NOT NULL ORDER BY valid_until "
     "DESC NULLS LAST, consent_id LIMIT 1) n ON true"};
@@ -29,21 +31,29 @@ constexpr Statement kLock{
     "'awaiting_certificate' AND watched_certificate = $3 FOR NO KEY UPDATE"};
 constexpr Statement kWait{
     "subject_wait_longer",
-    "UPDATE subject SET next_check_at = $3, checks = checks + $4 WHERE institution_id = $1 AND "
+    "UPDATE awaiting SET next_check_at = $3, checks = checks + $4 WHERE institution_id = $1 AND "
     "subject_id = $2"};
+constexpr Statement kWaitAll{
+    "subject_wait_longer_all",
+    "UPDATE awaiting a SET next_check_at = w.until, checks = checks + 1 FROM unnest($1::text[], "
+    "$2::text[], $3::timestamptz[], $4::timestamptz[]) AS w (institution_id, subject_id, claimed, "
+    "until) WHERE a.institution_id = w.institution_id AND a.subject_id = w.subject_id AND "
+    "a.next_check_at = w.claimed"};
 constexpr Statement kSuccessor{
     "subject_watch_successor",
-    "UPDATE subject SET watched_certificate = $3, next_check_at = $4, checks = 0 WHERE "
-    "institution_id = $1 AND subject_id = $2"};
+    "WITH moved AS (UPDATE subject SET watched_certificate = $3 WHERE institution_id = $1 AND "
+    "subject_id = $2) UPDATE awaiting SET next_check_at = $4, checks = 0 WHERE institution_id = $1 "
+    "AND subject_id = $2"};
 constexpr Statement kAvailable{
     "subject_make_available",
-    "UPDATE subject SET version = version + 1, state = 'available', state_at = $4, "
-    "watched_certificate = $3, next_check_at = NULL, checks = 0, lapsed_at = NULL WHERE "
-    "institution_id = $1 AND subject_id = $2"};
+    "WITH ended AS (DELETE FROM awaiting WHERE institution_id = $1 AND subject_id = $2) UPDATE "
+    "subject SET version = version + 1, state = 'available', state_at = $4, watched_certificate = "
+    "$3 WHERE institution_id = $1 AND subject_id = $2"};
 constexpr Statement kLapsed{
     "subject_make_lapsed",
-    "UPDATE subject SET version = version + $4, state = 'lapsed', state_at = $3, next_check_at = "
-    "NULL, checks = 0 WHERE institution_id = $1 AND subject_id = $2"};
+    "WITH ended AS (DELETE FROM awaiting WHERE institution_id = $1 AND subject_id = $2) UPDATE "
+    "subject SET version = version + $4, state = 'lapsed', state_at = $3 WHERE institution_id = $1 "
+    "AND subject_id = $2"};
 constexpr Statement kConsents{
     "availability_consents",
     "SELECT consent_id, extract(epoch FROM valid_until)::bigint FROM consent WHERE institution_id "
@@ -114,6 +124,18 @@ std::optional<std::int32_t> lock_waiting(Session& session, const DueCheck& check
 void wait_longer(Session& session, const DueCheck& check, pki::Time until, Counted counted) {
   sql::exec(session, kWait, check.institution_id, check.subject_id, sql::timestamp(until),
             counted == Counted::yes ? 1 : 0);
+}
+
+void wait_longer(Session& session, std::span<const AnotherWait> waits, pki::Time claimed_until) {
+  std::array<std::vector<std::string>, 4> columns;
+  for (const AnotherWait& wait : waits) {
+    columns[0].push_back(wait.check->institution_id);
+    columns[1].push_back(wait.check->subject_id);
+    columns[2].push_back(sql::timestamp(claimed_until));
+    columns[3].push_back(sql::timestamp(wait.until));
+  }
+  sql::exec(session, kWaitAll, sql::text_array(columns[0]), sql::text_array(columns[1]),
+            sql::text_array(columns[2]), sql::text_array(columns[3]));
 }
 
 void watch_lapsed_successor(Session& session, const DueCheck& check,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,14 @@ struct DueCheck {
 // asking. Subjects that another server is taking are passed over.
 [[nodiscard]] std::vector<DueCheck> claim_checks(Session& session, KeyRing& keys, pki::Time now,
                                                  pki::Time again, std::size_t limit);
+
+// The authority has no newer certificate yet: many of them in one statement. Whose wait is another
+// one than that which claim_checks() put off until then is left alone.
+struct AnotherWait {
+  const DueCheck* check = nullptr;
+  pki::Time until;
+};
+void wait_longer(Session& session, std::span<const AnotherWait> waits, pki::Time claimed_until);
 
 // Locks the subject. Nothing if it does not wait any more for what comes after that certificate;
 // else its version.

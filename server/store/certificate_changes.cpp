@@ -26,11 +26,17 @@ constexpr Statement kNext{
     "WHERE issuer_key_hash = $1 AND (institution_id, certificate_id) > ($2, $3) AND "
     "checked_generation < $4 AND status <> 'expired' ORDER BY institution_id, certificate_id LIMIT "
     "$5"};
-constexpr Statement kExpired{
-    "watched_expired",
+constexpr Statement kEnding{
+    "watched_ending",
     "SELECT institution_id, certificate_id, subject_id, status, reason, extract(epoch FROM "
-    "revoked_at)::bigint, extract(epoch FROM not_after)::bigint FROM certificate WHERE status IN "
-    "('good', 'held') AND not_after < $1 ORDER BY not_after LIMIT $2"};
+    "revoked_at)::bigint, extract(epoch FROM not_after)::bigint FROM certificate WHERE NOT "
+    "has_ended AND not_after < $1 ORDER BY not_after LIMIT $2"};
+constexpr Statement kEnded{
+    "watched_ended",
+    "UPDATE certificate c SET has_ended = true FROM unnest($1::text[], $2::text[]) AS w "
+    "(institution_id, certificate_id) WHERE c.institution_id = w.institution_id AND "
+    "c.certificate_id = w.certificate_id AND c.not_after < $3 AND c.status IN ('revoked', "
+    "'expired')"};
 // Whose certificates these are, and who watches them besides; locked in the order of all.
 constexpr Statement kWatchers{
     "watched_by",
@@ -43,6 +49,12 @@ constexpr Statement kWatchers{
     "w.certificate_id FROM watching w JOIN subject s ON s.institution_id = w.institution_id AND "
     "s.subject_id = w.subject_id WHERE s.subject_id = w.owner OR s.watched_certificate = "
     "w.certificate_id ORDER BY s.institution_id, s.subject_id FOR NO KEY UPDATE OF s"};
+constexpr Statement kCountWatchers{
+    "watched_count",
+    "SELECT count(*) FROM unnest($1::text[], $2::text[]) AS w (institution_id, certificate_id) "
+    "JOIN "
+    "subject s ON s.institution_id = w.institution_id AND s.watched_certificate = "
+    "w.certificate_id"};
 constexpr Statement kApply{
     "watched_apply",
     "UPDATE certificate c SET status = w.status, reason = nullif(w.reason, 15), revoked_at = "
@@ -54,13 +66,14 @@ constexpr Statement kApply{
     "w.before AND ($8::bigint IS NULL OR c.checked_generation < $8::bigint) RETURNING w.place"};
 constexpr Statement kRaise{
     "subject_raise_many",
-    "UPDATE subject s SET version = w.version, state = CASE WHEN w.pending THEN "
-    "'awaiting_certificate' ELSE s.state END, state_at = CASE WHEN w.pending THEN $5 ELSE "
-    "s.state_at END, next_check_at = CASE WHEN w.pending THEN $5 ELSE s.next_check_at END, checks "
-    "= CASE WHEN w.pending THEN 0 ELSE s.checks END, lapsed_at = CASE WHEN w.pending THEN $5 ELSE "
-    "s.lapsed_at END FROM unnest($1::text[], $2::text[], $3::int[], $4::bool[]) AS w "
-    "(institution_id, subject_id, version, pending) WHERE s.institution_id = w.institution_id AND "
-    "s.subject_id = w.subject_id"};
+    "WITH w AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::bool[]) "
+    "AS w (institution_id, subject_id, version, pending)), raised AS (UPDATE subject s SET version "
+    "= w.version, state = CASE WHEN w.pending THEN 'awaiting_certificate' ELSE s.state END, "
+    "state_at = CASE WHEN w.pending THEN $5 ELSE s.state_at END FROM w WHERE s.institution_id = "
+    "w.institution_id AND s.subject_id = w.subject_id) INSERT INTO awaiting (institution_id, "
+    "subject_id, next_check_at, lapsed_at) SELECT institution_id, subject_id, $5, $5 FROM w WHERE "
+    "pending ON CONFLICT (institution_id, subject_id) DO UPDATE SET next_check_at = "
+    "excluded.next_check_at, checks = 0, lapsed_at = excluded.lapsed_at"};
 constexpr Statement kConsents{
     "consent_active_of_many",
     "SELECT w.place, c.consent_id FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w "
@@ -110,17 +123,28 @@ struct Applied {
   }
 };
 
+// Names of certificates, as statements take them.
+struct NameColumns {
+  Column institutions;
+  Column certificates;
+  void add(const WatchedCertificate& certificate) {
+    institutions.push_back(certificate.institution_id);
+    certificates.push_back(certificate.certificate_id);
+  }
+};
+
 // By subject.
 std::vector<Applied> lock_watchers(Session& session, const Changes& changes) {
-  std::array<Column, 3> columns;
+  NameColumns names;
+  Column owners;
   for (const CertificateChange* change : changes) {
-    columns[0].push_back(change->certificate.institution_id);
-    columns[1].push_back(change->certificate.certificate_id);
-    columns[2].push_back(change->certificate.subject_id);
+    names.add(change->certificate);
+    owners.push_back(change->certificate.subject_id);
   }
   std::vector<Applied> out;
-  for (const pqxx::row& row : sql::exec(session, kWatchers, sql::text_array(columns[0]),
-                                        sql::text_array(columns[1]), sql::text_array(columns[2]))) {
+  for (const pqxx::row& row :
+       sql::exec(session, kWatchers, sql::text_array(names.institutions),
+                 sql::text_array(names.certificates), sql::text_array(owners))) {
     out.push_back({changes[row[0].as<std::size_t>() - 1], row[1].as<std::string>(),
                    row[2].as<std::int32_t>(), row[3].as<bool>()});
   }
@@ -156,6 +180,21 @@ Changes update_certificates(Session& session, std::span<const CertificateChange>
     out.push_back(&changes[row[0].as<std::size_t>() - 1]);
   }
   return out;
+}
+
+// Those of `locked` whose change was made, and whoever began to watch one of these certificates
+// meanwhile, by subject. Nobody can any more: the certificates' rows are locked now.
+std::vector<Applied> still_watching(Session& session, std::vector<Applied> locked, Changes made) {
+  std::ranges::sort(made);
+  std::erase_if(locked,
+                [&](const Applied& one) { return !std::ranges::binary_search(made, one.change); });
+  NameColumns names;
+  for (const CertificateChange* one : made) names.add(one->certificate);
+  const auto watching = sql::exec(session, kCountWatchers, sql::text_array(names.institutions),
+                                  sql::text_array(names.certificates))[0][0]
+                            .as<std::int64_t>();
+  if (std::ranges::count_if(locked, &Applied::is_watched) == watching) return locked;
+  return lock_watchers(session, made);
 }
 
 Event certificate_event(const Applied& applied, std::int32_t version, pki::Time now) {
@@ -317,13 +356,20 @@ std::vector<SealedCertificate> next_watched(Session& session, const IssuerKeyHas
   return out;
 }
 
-std::vector<WatchedCertificate> find_expired(Session& session, pki::Time now, std::size_t limit) {
+std::vector<WatchedCertificate> find_ended(Session& session, pki::Time now, std::size_t limit) {
   std::vector<WatchedCertificate> out;
   for (const pqxx::row& row :
-       sql::exec(session, kExpired, sql::timestamp(now), static_cast<std::int64_t>(limit))) {
+       sql::exec(session, kEnding, sql::timestamp(now), static_cast<std::int64_t>(limit))) {
     out.push_back(watched(row));
   }
   return out;
+}
+
+void set_ended(Session& session, std::span<const WatchedCertificate> certificates, pki::Time now) {
+  NameColumns names;
+  for (const WatchedCertificate& one : certificates) names.add(one);
+  sql::exec(session, kEnded, sql::text_array(names.institutions),
+            sql::text_array(names.certificates), sql::timestamp(now));
 }
 
 ChangeCounts apply_changes(Session& session, std::span<const CertificateChange> changes,
@@ -331,10 +377,9 @@ ChangeCounts apply_changes(Session& session, std::span<const CertificateChange> 
   if (changes.empty()) return {};
   Changes all;
   for (const CertificateChange& change : changes) all.push_back(&change);
-  (void)lock_watchers(session, all);
+  std::vector<Applied> locked = lock_watchers(session, all);
   const Changes made = update_certificates(session, changes, to_generation);
-  // Asked again: whoever began to watch one of these meanwhile held its row until then.
-  const std::vector<Applied> applied = lock_watchers(session, made);
+  const std::vector<Applied> applied = still_watching(session, std::move(locked), made);
   const std::vector<SubjectChange> touched = by_subject(applied, now);
   if (!touched.empty()) raise_and_tell(session, touched, now);
 

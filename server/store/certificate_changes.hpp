@@ -51,9 +51,11 @@ struct SealedCertificate {
                                                           std::uint64_t to_generation,
                                                           std::size_t limit);
 
-// Certificates that are good or held in the table, and ended before `now`.
-[[nodiscard]] std::vector<WatchedCertificate> find_expired(Session& session, pki::Time now,
-                                                           std::size_t limit);
+// Certificates whose end has passed by `now`, whatever their status, until set_ended(): which
+// leaves alone what is good or held still.
+[[nodiscard]] std::vector<WatchedCertificate> find_ended(Session& session, pki::Time now,
+                                                         std::size_t limit);
+void set_ended(Session& session, std::span<const WatchedCertificate> certificates, pki::Time now);
 
 // What a certificate is to become.
 struct CertificateChange {

@@ -27,9 +27,9 @@ std::string settings(const DatabaseConfig& config) {
       "SET search_path = tashika; SET client_encoding = 'UTF8'; SET statement_timeout = {}; SET "
       "lock_timeout = {}; "
       "SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; "
-      "SET TimeZone = 'UTC'",
+      "SET TimeZone = 'UTC'; SET jit = off; {}",
       config.statement_timeout.count(), config.statement_timeout.count(),
-      2 * config.statement_timeout.count());
+      2 * config.statement_timeout.count(), config.settings);
 }
 
 // The first line of what PostgreSQL or libpq says. Of a connection only: of a statement it may

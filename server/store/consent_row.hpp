@@ -19,7 +19,7 @@
 // The same for subject s: read_subject().
 #define SUBJECT_COLUMNS                                                                          \
   "s.institution_id, s.subject_id, s.version, s.state, extract(epoch FROM s.state_at)::bigint, " \
-  "s.known_certificate, s.watched_certificate, extract(epoch FROM s.next_check_at)::bigint"
+  "s.known_certificate, s.watched_certificate"
 
 namespace server::sql {
 

@@ -23,18 +23,19 @@ constexpr Statement kAcknowledge{
     "INSERT INTO feed_acknowledgement (institution_id, epoch, pos, acknowledged_at) VALUES ($1, "
     "$2, $3, $4) ON CONFLICT (institution_id) DO UPDATE SET epoch = excluded.epoch, pos = "
     "excluded.pos, acknowledged_at = excluded.acknowledged_at"};
+// Positions are dense: the first one after another is one more.
 constexpr Statement kStatus{
     "feed_status",
     "SELECT f.institution_id, i.name, f.epoch, f.last_pos, a.pos, extract(epoch FROM "
     "a.acknowledged_at)::bigint, (SELECT extract(epoch FROM c.published_at)::bigint FROM "
-    "change_feed c WHERE c.institution_id = f.institution_id AND c.pos > coalesce(a.pos, 0) ORDER "
-    "BY c.pos LIMIT 1) FROM feed f JOIN institution i USING (institution_id) LEFT JOIN "
+    "change_feed c WHERE c.institution_id = f.institution_id AND c.pos = greatest(coalesce(a.pos, "
+    "0), f.pruned_pos) + 1) FROM feed f JOIN institution i USING (institution_id) LEFT JOIN "
     "feed_acknowledgement a ON a.institution_id = f.institution_id AND a.epoch = f.epoch ORDER BY "
     "i.name, f.institution_id"};
 constexpr Statement kToPrune{
     "feed_to_prune",
     "SELECT institution_id FROM feed WHERE (SELECT published_at FROM change_feed c WHERE "
-    "c.institution_id = feed.institution_id AND c.pos > feed.pruned_pos ORDER BY c.pos LIMIT 1) < "
+    "c.institution_id = feed.institution_id AND c.pos = feed.pruned_pos + 1) < "
     "$1::timestamptz ORDER BY institution_id"};
 constexpr Statement kLockFeed{"feed_lock_one",
                               "SELECT 1 FROM feed WHERE institution_id = $1 FOR NO KEY UPDATE"};

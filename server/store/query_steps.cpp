@@ -38,9 +38,9 @@ constexpr Statement kSetGivenAndTell{
     "query_set_given_and_tell",
     "WITH given AS (" SET_GIVEN
     "), raised AS (UPDATE subject SET version = $7, state = $8, state_at = $9, known_certificate = "
-    "$10, watched_certificate = $11, next_check_at = $12, checks = 0, lapsed_at = NULL WHERE "
-    "institution_id = $1 AND subject_id = $6) INSERT INTO outbox (institution_id, event_id, "
-    "consent_id, subject_id, type, occurred_at, members) VALUES ($1, $13, $2, $6, $14, $9, $15)"};
+    "$10, watched_certificate = $11 WHERE institution_id = $1 AND subject_id = $6) INSERT INTO "
+    "outbox (institution_id, event_id, consent_id, subject_id, type, occurred_at, members) VALUES "
+    "($1, $12, $2, $6, $13, $9, $14)"};
 #undef SET_GIVEN
 
 // $1 institution, $2 disclosure, $3 state, $4 outcome, $5 billable, $6 yen, $7 time, $8 day, $9
@@ -116,8 +116,8 @@ void set_given(Session& session, const Consent& consent, const Subject& subject,
             consent.known_certificate, consent.newer_certificate,
             sql::text_array(consent.newer_items), subject.subject_id, subject.version,
             subject.state, sql::timestamp(subject.state_at), subject.known_certificate,
-            subject.watched_certificate, sql::timestamp(subject.next_check_at), make_id(kChangeId),
-            name_of(event.type), event.members.dump());
+            subject.watched_certificate, make_id(kChangeId), name_of(event.type),
+            event.members.dump());
 }
 
 bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now) {

@@ -12,10 +12,21 @@ constexpr Statement kLock{
                     " FROM subject s WHERE institution_id = $1 AND subject_id = $2 FOR UPDATE"};
 constexpr Statement kUpdate{
     "subject_update",
-    "UPDATE subject SET version = version + $3, state = $4::text, state_at = $5, known_certificate "
-    "= $6, watched_certificate = $7, next_check_at = $8, checks = 0, lapsed_at = CASE WHEN "
-    "$4::text = 'awaiting_certificate' THEN $5::timestamptz END WHERE institution_id = $1 AND "
-    "subject_id = $2 RETURNING version"};
+    "WITH changed AS (UPDATE subject SET version = version + $3, state = $4::text, state_at = $5, "
+    "known_certificate = $6, watched_certificate = $7 WHERE institution_id = $1 AND subject_id = "
+    "$2 RETURNING version), ended AS (DELETE FROM awaiting WHERE institution_id = $1 AND "
+    "subject_id "
+    "= $2 AND $4::text <> 'awaiting_certificate'), begun AS (INSERT INTO awaiting (institution_id, "
+    "subject_id, next_check_at, lapsed_at) SELECT $1, $2, $5, $5 WHERE $4::text = "
+    "'awaiting_certificate' ON CONFLICT (institution_id, subject_id) DO UPDATE SET next_check_at = "
+    "excluded.next_check_at, checks = 0, lapsed_at = excluded.lapsed_at) SELECT version FROM "
+    "changed"};
+constexpr Statement kNextCheck{
+    "subject_next_check",
+    "SELECT extract(epoch FROM next_check_at)::bigint FROM awaiting WHERE institution_id = $1 AND "
+    "subject_id = $2"};
+constexpr Statement kEndWait{"subject_end_wait",
+                             "DELETE FROM awaiting WHERE institution_id = $1 AND subject_id = $2"};
 constexpr Statement kCertificate{
     "subject_certificate",
     "SELECT issuer_key_hash, serial_sealed FROM certificate WHERE institution_id = $1 AND "
@@ -42,7 +53,6 @@ Subject read_subject(const pqxx::row& row, int first) {
   out.state_at = sql::time(row[first + 4]);
   out.known_certificate = row[first + 5].as<std::string>();
   out.watched_certificate = row[first + 6].as<std::string>();
-  out.next_check_at = sql::optional_time(row[first + 7]);
   return out;
 }
 
@@ -67,8 +77,18 @@ void update_subject(Session& session, Subject& subject, SubjectVersion raise) {
   const auto rows = sql::exec(session, kUpdate, subject.institution_id, subject.subject_id,
                               raise == SubjectVersion::raise ? 1 : 0, subject.state,
                               sql::timestamp(subject.state_at), subject.known_certificate,
-                              subject.watched_certificate, sql::timestamp(subject.next_check_at));
+                              subject.watched_certificate);
   subject.version = rows.at(0)[0].as<std::int32_t>();
+}
+
+std::optional<pki::Time> next_check(Session& session, const Subject& subject) {
+  const auto rows = sql::exec(session, kNextCheck, subject.institution_id, subject.subject_id);
+  if (rows.empty()) return std::nullopt;
+  return sql::time(rows[0][0]);
+}
+
+void end_wait(Session& session, const Subject& subject) {
+  sql::exec(session, kEndWait, subject.institution_id, subject.subject_id);
 }
 
 std::optional<SealedName> find_certificate_name(Session& session, const std::string& institution_id,

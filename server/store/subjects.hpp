@@ -22,7 +22,6 @@ struct Subject {
   pki::Time state_at;
   std::string known_certificate;    // whose four items the institution has
   std::string watched_certificate;  // the newest one that we know of
-  std::optional<pki::Time> next_check_at;
 };
 
 // Locks the row: before any of its consents (server/platform's order of locks).
@@ -30,11 +29,16 @@ struct Subject {
                                                   const std::string& institution_id,
                                                   const std::string& subject_id);
 
-// After an answer: the certificate whose items the institution has now, the state, the next check.
-// Whoever awaits a certificate then has done so since `state_at`. Raises the version if `raise`
-// says so. The row is locked by the caller; `subject` is as it is then.
+// After an answer: the certificate whose items the institution has now, and the state. Whoever
+// awaits a certificate then does so since `state_at`, and is checked then. Raises the version if
+// `raise` says so. The row is locked by the caller; `subject` is as it is then.
 enum class SubjectVersion : std::uint8_t { keep, raise };
 void update_subject(Session& session, Subject& subject, SubjectVersion raise);
+
+// When the authority is asked for a newer certificate, if the subject awaits one; and that it does
+// not any more, where something else than update_subject() changed its state.
+[[nodiscard]] std::optional<pki::Time> next_check(Session& session, const Subject& subject);
+void end_wait(Session& session, const Subject& subject);
 
 // How the authority names a certificate that is watched; the serial as it lies in the row.
 struct SealedName {

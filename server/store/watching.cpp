@@ -51,7 +51,8 @@ constexpr Statement kHoldOrAdd{
 // One that was taken for expired is as the lists say, by a generation of now.
 constexpr Statement kSetEnd{
     "certificate_set_end",
-    "UPDATE certificate SET not_after = $3, status = CASE status WHEN 'expired' THEN 'good' ELSE "
+    "UPDATE certificate SET not_after = $3, has_ended = false, status = CASE status WHEN 'expired' "
+    "THEN 'good' ELSE "
     "status END, reason = CASE status WHEN 'expired' THEN NULL ELSE reason END, revoked_at = CASE "
     "status WHEN 'expired' THEN NULL ELSE revoked_at END, checked_generation = CASE status WHEN "
     "'expired' THEN $4 ELSE checked_generation END WHERE institution_id = $1 AND certificate_id = "
@@ -78,8 +79,7 @@ constexpr Statement kFigures{
     "detection_figures",
     "SELECT coalesce(max(i.detected_generation), 0), coalesce(sum(d.changed), 0)::bigint FROM "
     "issuer i LEFT JOIN detection d USING (issuer_key_hash) WHERE i.issuer_key_hash = $1"};
-constexpr Statement kAwaiting{"subject_count_awaiting",
-                              "SELECT count(*) FROM subject WHERE next_check_at IS NOT NULL"};
+constexpr Statement kAwaiting{"subject_count_awaiting", "SELECT count(*) FROM awaiting"};
 constexpr Statement kStale{"issuer_stale",
                            "UPDATE issuer SET stale_at = $2 WHERE issuer_key_hash = $1 AND "
                            "stale_at IS NULL RETURNING 1"};

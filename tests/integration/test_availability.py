@@ -141,11 +141,11 @@ def test_not_yet_is_asked_again_and_given_up_in_the_end(watching, authority):
         revoke(made, 0x21, 0x22)
         wait_until(lambda: authority.questions(0x21) >= 2, what="another question")
         assert state(made, waiting[0]) == "awaiting_certificate"
-        made.query("UPDATE subject SET lapsed_at = lapsed_at - interval '2 years', next_check_at = lapsed_at WHERE subject_id = %s",
+        made.query("UPDATE awaiting SET lapsed_at = lapsed_at - interval '2 years', next_check_at = lapsed_at WHERE subject_id = %s",
                    gone[0])
         wait_until(lambda: state(made, gone[0]) == "lapsed", what="the end of waiting")
         assert made.types(gone[0]) == [*REVOKED, "subject.update_lapsed"]
-        checks, = made.query("SELECT checks FROM subject WHERE subject_id = %s", waiting[0])[0]
+        checks, = made.query("SELECT checks FROM awaiting WHERE subject_id = %s", waiting[0])[0]
         assert checks >= 2
         authority.says[0x21] = 0x7721
         wait_until(lambda: state(made, waiting[0]) == "available", what="an update at last")
@@ -172,7 +172,7 @@ def test_an_authority_that_is_away_costs_nothing(watching, authority):
         wait_until(lambda: 'outcome="authority_unavailable"} 0' not in server.ops("/metrics")[1] and authority.asked,
                    what="trouble")
         time.sleep(0.5)
-        assert {checks for checks, in made.query("SELECT checks FROM subject")} == {0}
+        assert {checks for checks, in made.query("SELECT checks FROM awaiting")} == {0}
         authority.says.update({0x41: 0x7741, 0x42: 0x7742})
         wait_until(lambda: all(state(made, one[0]) == "available" for one in known.values()), 20, "the authority's return")
     assert all(made.types(one[0]) == [*REVOKED, "subject.update_available"] for one in known.values())
@@ -209,9 +209,9 @@ def test_one_question_that_is_rejected_harms_no_other(watching, authority):
         wait_until(lambda: all(state(made, one[0]) == "available" for one in others), what="all others")
         assert [authority.questions(serial) for serial in range(0x62, 0x70)] == [1] * 14
         for subject, *_ in (malformed, nonsense):
-            wait_until(lambda: made.query("SELECT 1 FROM subject WHERE subject_id = %s AND checks >= 2", subject),
+            wait_until(lambda: made.query("SELECT 1 FROM awaiting WHERE subject_id = %s AND checks >= 2", subject),
                        what="it to be asked less often")
-            made.query("UPDATE subject SET lapsed_at = lapsed_at - interval '2 years', next_check_at = lapsed_at "
+            made.query("UPDATE awaiting SET lapsed_at = lapsed_at - interval '2 years', next_check_at = lapsed_at "
                        "WHERE subject_id = %s", subject)
             wait_until(lambda: state(made, subject) == "lapsed", what="the end of waiting")
         metrics = Metrics(server.ops("/metrics")[1])

@@ -37,7 +37,7 @@ def test_a_move_reaches_the_banks_own_database(town, bank):
     moved, stayed = town.somebody(), town.somebody()
     consent, other = town.consent(moved), town.consent(stayed)
     lapse(town, moved, "move", address=ADDRESS)
-    town.rows("UPDATE subject SET next_check_at = next_check_at - interval '1 hour'")
+    town.rows("UPDATE awaiting SET next_check_at = next_check_at - interval '1 hour'")
     wait_until(lambda: available(town, consent), 20, "the new certificate to be found")
     told = bank("follow")
     assert f"{consent['consent_id']}: provided" in told and ADDRESS not in told
@@ -60,7 +60,7 @@ def consent(town):
     person = town.somebody()
     made = town.consent(person)
     lapse(town, person, "move", address=ADDRESS)
-    town.rows("UPDATE subject SET next_check_at = next_check_at - interval '1 hour'")
+    town.rows("UPDATE awaiting SET next_check_at = next_check_at - interval '1 hour'")
     wait_until(lambda: available(town, made), 20, "the new certificate to be found")
     return made
 

@@ -119,8 +119,9 @@ class Land:
         def left():
             [row] = self.rows(
                 "SELECT (SELECT count(*) FROM outbox), (SELECT count(*) FROM consent WHERE relay_at <= %s), "
-                "(SELECT count(*) FROM subject WHERE next_check_at <= %s OR (next_check_at = %s AND NOT %s))",
-                relayed, self.now, claimed, time.monotonic() > late)
+                "(SELECT count(*) FROM awaiting WHERE next_check_at <= %s OR (next_check_at = %s AND NOT %s)), "
+                "(SELECT count(*) FROM certificate WHERE NOT has_ended AND not_after < %s)",
+                relayed, self.now, claimed, time.monotonic() > late, self.now)
             detected = dict(self.rows("SELECT name, detected_generation FROM issuer"))
             behind = {name: (detected.get(name), number) for name, number in newest.items() if detected.get(name) != number}
             return (row, behind) if any(row) or behind else None
