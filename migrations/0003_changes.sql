@@ -16,18 +16,6 @@ CREATE TABLE issuer (
   stale_at            timestamptz  -- since when its lists may say nothing, once the institutions were told
 );
 
--- The lock of a registration, and the issuer as it is then: each statement of a volatile function has a snapshot of its own,
--- so the second one's is younger than the lock.
-CREATE FUNCTION lock_issuer(IN lock bigint, IN key_hash bytea) RETURNS SETOF issuer LANGUAGE plpgsql VOLATILE AS
-$$
-BEGIN
-  PERFORM pg_advisory_xact_lock_shared(lock);
-  RETURN QUERY SELECT * FROM issuer i WHERE i.issuer_key_hash = key_hash;
-END
-$$;
-REVOKE ALL ON FUNCTION lock_issuer FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION lock_issuer TO tashika_api, tashika_platform;
-
 CREATE TABLE detection (
   issuer_key_hash bytea NOT NULL REFERENCES issuer,
   to_generation   bigint NOT NULL,
@@ -40,7 +28,7 @@ CREATE TABLE detection (
 );
 
 -- Written in the transaction that changes something; emptied by the fan-out. Half a million rows come at once when a
--- day's revocations do: their ids are not checked again here, which would cost as much as all the rest of it.
+-- day's revocations do: their ids are not checked again here, which took as long as all else of it.
 CREATE TABLE outbox (
   outbox_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   institution_id text NOT NULL,

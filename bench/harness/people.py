@@ -48,6 +48,8 @@ def add_institutions(connection, keys, count, first=1):
     copy(connection, "institution", "institution_id, name, status, created_at",
          [(one, f"bank-{number}", "active", AT) for number, one in enumerate(ids, first)])
     copy(connection, "feed", "institution_id, retained_from", [(one, AT) for one in ids])
+    copy(connection, "audit_head", "institution_id, last_seq, previous_hash, last_hash",
+         [(one, 0, bytes(32), bytes(32)) for one in ids])
     copy(connection, "service", "institution_id, service_id, status, created_at", [(one, SERVICE, "active", AT) for one in ids])
     copy(connection, "data_key", "institution_id, key_version, kek, wrapped, created_at",
          [(one, 1, keys.name, keys.new_data_key(one), AT) for one in ids])

@@ -228,13 +228,13 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   const auto* provided = std::get_if<ProvidedInformation>(&heard.reply);
   const auto* refusal = std::get_if<AuthorityRefusal>(&heard.reply);
   Disclosure disclosure = begun.disclosure;
-  // The issuer's lock goes before all others (server/store/watching.hpp).
   const bool follows = provided != nullptr && disclosure.kind == "query" && follow == Follow::yes;
-  std::optional<IssuerPosition> position;
-  if (follows) position = lock_issuer(session, provided->newer.certificate.issuer_key_hash);
-  auto locked = lock_consent(session, session.institution_id(), disclosure.consent_id);
-  if (!locked) throw std::runtime_error("a consent that was asked about is not there");
-  Consent& consent = locked->consent;
+  std::optional<IssuerKeyHash> issuer;
+  if (follows) issuer = provided->newer.certificate.issuer_key_hash;
+  auto grounds = lock_answer_grounds(session, disclosure.consent_id, issuer);
+  if (!grounds) throw std::runtime_error("a consent that was asked about is not there");
+  auto& [locked, position] = *grounds;
+  Consent& consent = locked.consent;
   if (provided) {  // what it cost, it cost, whatever becomes of it
     disclosure.yen = static_cast<std::int32_t>(provided->billable_yen);
     disclosure.billable = disclosure.yen > 0;
@@ -278,14 +278,13 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
                            : "no_newer_information";
   if (provided && disclosure.kind == "match") disclosure.outcome = "compared";
   std::vector<AuditEntry> followed;
-  if (follows)
-    followed = follow_certificate(session, *provided, position, *locked, disclosure, now);
+  if (follows) followed = follow_certificate(session, *provided, position, locked, disclosure, now);
   Answer answer{200, base_of(disclosure)};
   if (provided) {
     answer.body.update(heard.members);
   } else {
     if (disclosure.outcome == "awaiting_certificate") {
-      if (const auto at = next_check(session, locked->subject)) {
+      if (const auto at = next_check(session, locked.subject)) {
         answer.body["next_check_at"] = pki::time_to_rfc3339(*at);
       }
     }

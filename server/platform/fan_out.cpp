@@ -11,16 +11,10 @@ namespace {
 
 constexpr std::chrono::seconds kComplaintEvery{60};
 
-// What is planned while the feeds are empty serves when they have a million items.
-DatabaseConfig by_index(DatabaseConfig config) {
-  config.settings = "SET enable_seqscan = off";
-  return config;
-}
-
 }  // namespace
 
 FanOut::FanOut(DatabaseConfig database, Options options)
-    : database_(by_index(std::move(database))),
+    : database_(std::move(database)),
       options_(std::move(options)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 

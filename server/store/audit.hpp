@@ -24,9 +24,11 @@ struct AuditEntry {
 
 // Adds a row in the session's transaction. Takes the row lock of the institution's chain until the
 // commit: make it the last thing that a transaction does. `institution_id` may be left out where
-// the session has one. One statement.
+// the session has one. Travels with the commit.
 void append_audit(Session& session, pki::Time now, const AuditEntry& entry,
                   const std::string& institution_id = {});
+// The chain of a new institution.
+void begin_audit(Session& session, const std::string& institution_id);
 
 // Throws std::logic_error if a field has a line feed: two entries would have one hash.
 void require_lines(const AuditEntry& entry);

@@ -4,9 +4,9 @@
 // is computed by audit_hash(), which says what is in it.
 #pragma once
 
-// Two queries of a WITH: `head` and, with the columns of the table `audit`, `entry`. The arguments
-// are expressions: of type text, AT an RFC 3339 time in whole seconds; WHEN a condition. `entry`
-// stays empty without it, or if the chain has no head yet.
+// Two queries of a WITH, `head` and `entry`. The arguments are expressions: of type text, AT an
+// RFC 3339 time in whole seconds; WHEN a condition, without which nothing happens. The statement
+// fails if the institution has no chain.
 #define AUDIT_ENTRY(INSTITUTION, AT, ACTOR, VERB, OBJECT, DETAIL, WHEN)                            \
   "head AS (UPDATE audit_head SET last_seq = last_seq + 1, previous_hash = last_hash, last_hash "  \
   "= sha256(convert_to(concat_ws(E'\\n', 'tashika audit 1', institution_id, last_seq + 1, " AT     \
@@ -14,4 +14,5 @@
   ", encode(last_hash, 'hex')), 'UTF8')) WHERE institution_id = " INSTITUTION " AND " WHEN         \
   " RETURNING *), entry AS (INSERT INTO audit (institution_id, seq, at, actor, verb, object, "     \
   "detail, previous, hash) SELECT institution_id, last_seq, " AT "::timestamptz, " ACTOR ", " VERB \
-  ", " OBJECT ", " DETAIL ", previous_hash, last_hash FROM head RETURNING 1)"
+  ", " OBJECT ", " DETAIL ", previous_hash, last_hash FROM (SELECT WHERE " WHEN                    \
+  ") due LEFT JOIN head ON true)"

@@ -122,7 +122,7 @@ std::optional<std::int32_t> lock_waiting(Session& session, const DueCheck& check
 }
 
 void wait_longer(Session& session, const DueCheck& check, pki::Time until, Counted counted) {
-  sql::exec(session, kWait, check.institution_id, check.subject_id, sql::timestamp(until),
+  sql::post(session, kWait, check.institution_id, check.subject_id, sql::timestamp(until),
             counted == Counted::yes ? 1 : 0);
 }
 
@@ -134,19 +134,19 @@ void wait_longer(Session& session, std::span<const AnotherWait> waits, pki::Time
     columns[2].push_back(sql::timestamp(claimed_until));
     columns[3].push_back(sql::timestamp(wait.until));
   }
-  sql::exec(session, kWaitAll, sql::text_array(columns[0]), sql::text_array(columns[1]),
+  sql::post(session, kWaitAll, sql::text_array(columns[0]), sql::text_array(columns[1]),
             sql::text_array(columns[2]), sql::text_array(columns[3]));
 }
 
 void watch_lapsed_successor(Session& session, const DueCheck& check,
                             const std::string& certificate_id, pki::Time next_check) {
-  sql::exec(session, kSuccessor, check.institution_id, check.subject_id, certificate_id,
+  sql::post(session, kSuccessor, check.institution_id, check.subject_id, certificate_id,
             sql::timestamp(next_check));
 }
 
 void make_available(Session& session, const DueCheck& check, std::int32_t version,
                     const std::string& certificate_id, pki::Time now) {
-  sql::exec(session, kAvailable, check.institution_id, check.subject_id, certificate_id,
+  sql::post(session, kAvailable, check.institution_id, check.subject_id, certificate_id,
             sql::timestamp(now));
   std::vector<Event> events;
   for (const ActiveConsent& consent : active_consents(session, check)) {
@@ -164,7 +164,7 @@ void make_available(Session& session, const DueCheck& check, std::int32_t versio
 
 void make_lapsed(Session& session, const DueCheck& check, std::int32_t version, pki::Time now) {
   const auto consents = active_consents(session, check);
-  sql::exec(session, kLapsed, check.institution_id, check.subject_id, sql::timestamp(now),
+  sql::post(session, kLapsed, check.institution_id, check.subject_id, sql::timestamp(now),
             consents.empty() ? 0 : 1);
   std::vector<Event> events;
   for (const ActiveConsent& consent : consents) {

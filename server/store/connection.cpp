@@ -21,13 +21,14 @@ class Listener final : public pqxx::notification_receiver {
   std::vector<std::string>& heard_;
 };
 
-// For each new connection.
+// For each new connection. Each of our statements has its index; but what is planned while a table
+// is small would read all of it once it is large, until PostgreSQL next looks.
 std::string settings(const DatabaseConfig& config) {
   return fmt::format(
       "SET search_path = tashika; SET client_encoding = 'UTF8'; SET statement_timeout = {}; SET "
       "lock_timeout = {}; "
       "SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; "
-      "SET TimeZone = 'UTC'; SET jit = off; {}",
+      "SET TimeZone = 'UTC'; SET jit = off; SET enable_seqscan = off; {}",
       config.statement_timeout.count(), config.statement_timeout.count(),
       2 * config.statement_timeout.count(), config.settings);
 }
@@ -119,37 +120,46 @@ std::vector<std::string> Connection::wait_for_notifications(const char* channel,
   }
 }
 
-Session::Native::Native(Connection::Native& on, const std::string& begin_with)
-    : connection(on), opening(begin_with) {
-  // A connection that died while it was idle is found out here, where nothing was done yet.
-  try {
-    if (connection.connection) {
-      begin();
-      return;
-    }
-  } catch (const pqxx::failure&) {
-    transaction.reset();
-  }
-  connection.connect();
-  try {
-    begin();
-  } catch (const std::exception&) {
-    transaction.reset();
-    sql::rethrow("begin");
-  }
+Session::Native::Native(Connection::Native& on, std::string begin_with)
+    : connection(on), opening(std::move(begin_with)) {
+  if (!connection.connection) connection.connect();
+  transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
 }
 
-void Session::Native::begin() {
+void Session::Native::flush() {
+  if (is_anything_waiting()) static_cast<void>(send({}));
+}
+
+std::optional<pqxx::result> Session::Native::send(const std::string& sql) {
   const StallGuard::Wait wait(connection.guard);
+  const std::string begin = std::exchange(opening, {});
+  const std::vector<Posted> before = std::exchange(posted, {});
+  std::string text = begin;
+  for (const Posted& one : before) text += one.sql + "; ";
+  try {
+    return transaction->exec(text + sql);
+  } catch (const pqxx::failure&) {
+    if (begin.empty() || connection.connection->is_open()) throw;
+  }
+  transaction.reset();
+  connection.connect();
   transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
-  transaction->exec(opening);
-  is_open = true;
+  transaction->exec(begin);
+  for (const Posted& one : before) {
+    sql::prepare(connection, *one.statement);
+    transaction->exec(one.sql);
+  }
+  return std::nullopt;
 }
 
 Session::Native::~Native() {
   const StallGuard::Wait wait(connection.guard);
   try {
-    if (is_open) transaction->exec("ROLLBACK");
+    if (transaction && is_open && opening.empty()) {
+      // libpqxx would make a dead one anew, without our settings.
+      if (!connection.connection->is_open()) throw pqxx::broken_connection();
+      transaction->exec("ROLLBACK");
+    }
     transaction.reset();
   } catch (const std::exception&) {  // the connection is of no more use
     transaction.reset();
@@ -165,18 +175,18 @@ Session::Session(Connection& connection, const std::string& institution_id)
   native_ = std::make_unique<Native>(connection.native(),
                                      // SET, as a SELECT would be planned each time.
                                      fmt::format("BEGIN; SET LOCAL ROLE tashika_api; "
-                                                 "SET LOCAL app.institution = '{}'",
+                                                 "SET LOCAL app.institution = '{}'; ",
                                                  institution_id));
 }
 
 Session::Session(Connection& connection)
     : native_(std::make_unique<Native>(connection.native(),
-                                       "BEGIN; SET LOCAL ROLE tashika_platform")) {}
+                                       "BEGIN; SET LOCAL ROLE tashika_platform; ")) {}
 
 Session::Session(Connection& connection, Snapshot)
     : native_(std::make_unique<Native>(
           connection.native(),
-          "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE tashika_platform")) {}
+          "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE tashika_platform; ")) {}
 
 Session::~Session() = default;
 
@@ -184,11 +194,12 @@ void Session::commit() {
   if (native_->has_failed || !native_->is_open) {
     throw std::logic_error("a transaction that failed was to be committed");
   }
-  const StallGuard::Wait wait(native_->connection.guard);
+  const bool is_untouched = !native_->opening.empty() && native_->posted.empty();
   try {
+    if (!is_untouched && !native_->send("COMMIT")) native_->transaction->exec("COMMIT");
     native_->is_open = false;
-    native_->transaction->exec("COMMIT");
   } catch (const std::exception&) {
+    native_->has_failed = true;
     sql::rethrow("commit");
   }
 }
@@ -219,6 +230,7 @@ void rethrow(const char* statement) {
 void prepare(Connection::Native& connection, const Statement& statement) {
   if (connection.prepared.contains(statement.name)) return;
   connection.connection->prepare(statement.name, statement.text);
+  connection.connection->prepare_now(statement.name);  // not when exec_prepared() is first called
   connection.prepared.emplace(statement.name);
 }
 

@@ -26,6 +26,7 @@ namespace server::sql {
 // From the row's first column, and from the one after the consent's.
 [[nodiscard]] Consent read_consent(const pqxx::row& row);
 inline constexpr int kConsentColumns = 30;
+inline constexpr int kSubjectColumns = 7;
 [[nodiscard]] Subject read_subject(const pqxx::row& row, int first = 0);
 // issuer_key_hash and serial_sealed of a certificate.
 [[nodiscard]] SealedName read_sealed_name(const pqxx::row& row, int first = 0);

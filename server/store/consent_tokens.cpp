@@ -35,7 +35,7 @@ constexpr Statement kTold{
 }  // namespace
 
 void insert_token(Session& session, const TokenRecord& token) {
-  sql::exec(session, kInsert, session.institution_id(), token.token_id, token.consent_id,
+  sql::post(session, kInsert, session.institution_id(), token.token_id, token.consent_id,
             token.consent_version, sql::bytea(token.thumbprint), sql::timestamp(token.issued_at),
             sql::timestamp(token.expires_at));
 }

@@ -283,18 +283,18 @@ void end_consent(Session& session, Consent& consent, ConsentStatus status,
 
 void set_relay(Session& session, const Consent& consent, std::optional<pki::Time> at,
                std::int32_t attempts) {
-  sql::exec(session, kSetRelay, consent.institution_id, consent.consent_id, sql::timestamp(at),
+  sql::post(session, kSetRelay, consent.institution_id, consent.consent_id, sql::timestamp(at),
             attempts);
 }
 
 void set_authority_consent(Session& session, const Consent& consent,
                            const std::string& authority_consent) {
-  sql::exec(session, kSetAuthorityConsent, consent.institution_id, consent.consent_id,
+  sql::post(session, kSetAuthorityConsent, consent.institution_id, consent.consent_id,
             authority_consent);
 }
 
 void lock_authority_consent(Session& session, const std::string& authority_consent) {
-  sql::exec(session, kLockAuthority, authority_consent);
+  sql::post(session, kLockAuthority, authority_consent);
 }
 
 bool is_service_active(Session& session, const std::string& institution_id,

@@ -99,7 +99,7 @@ bool reopen_disclosure(Session& session, Disclosure& disclosure) {
 }
 
 void abandon_disclosures(Session& session, const Disclosure& except, pki::Time before) {
-  sql::exec(session, kAbandonOthers, session.institution_id(), except.consent_id,
+  sql::post(session, kAbandonOthers, session.institution_id(), except.consent_id,
             except.disclosure_id, sql::timestamp(except.started_at), sql::timestamp(before));
 }
 

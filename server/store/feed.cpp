@@ -63,6 +63,7 @@ constexpr std::array<std::string_view, 15> kNames{
 static_assert(kNames.size() == static_cast<std::size_t>(EventType::status_stale) + 1);
 
 constexpr std::size_t kPutBatch = 1000;
+constexpr std::size_t kPostMax = 8;     // events; more are not worth to be quoted
 constexpr std::size_t kNamedMax = 200;  // NOTIFY takes 8,000 octets; an id has 31
 
 void put_batch(Session& session, std::span<const Event> events) {
@@ -82,9 +83,16 @@ void put_batch(Session& session, std::span<const Event> events) {
     columns[5].push_back(sql::timestamp(event.occurred_at));
     columns[6].push_back(event.members.dump());
   }
-  sql::exec(session, kPut, sql::text_array(columns[0]), sql::text_array(columns[1]),
-            sql::text_array(columns[2]), sql::text_array(columns[3]), sql::text_array(columns[4]),
-            sql::text_array(columns[5]), sql::text_array(columns[6]));
+  const auto put = [&](const auto&... column) {
+    if (events.size() <= kPostMax) {
+      sql::post(session, kPut, column...);
+    } else {
+      sql::exec(session, kPut, column...);
+    }
+  };
+  put(sql::text_array(columns[0]), sql::text_array(columns[1]), sql::text_array(columns[2]),
+      sql::text_array(columns[3]), sql::text_array(columns[4]), sql::text_array(columns[5]),
+      sql::text_array(columns[6]));
 }
 
 // "{a,b,c}", as PostgreSQL writes an array of ids, to "a b c"; nothing if they are too many.

@@ -92,7 +92,7 @@ std::map<std::string, std::int64_t> feed_ends(Connection& connection,
 }
 
 void acknowledge_feed(Session& session, std::int32_t epoch, std::int64_t pos, pki::Time now) {
-  sql::exec(session, kAcknowledge, session.institution_id(), epoch, pos, sql::timestamp(now));
+  sql::post(session, kAcknowledge, session.institution_id(), epoch, pos, sql::timestamp(now));
 }
 
 std::vector<FeedStatus> feed_status(Session& platform) {

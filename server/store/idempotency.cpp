@@ -55,7 +55,7 @@ IdempotencyClaim claim_idempotency(Session& session, const IdempotentRequest& re
     out.state = State::done;
   } else if (row[4].as<bool>()) {
     out.state = State::taken_over;
-    sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(now));
+    sql::post(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(now));
   } else {
     out.state = State::running;
   }
@@ -65,18 +65,18 @@ IdempotencyClaim claim_idempotency(Session& session, const IdempotentRequest& re
 void finish_idempotency(Session& session, const IdempotentRequest& request, unsigned status,
                         const std::vector<std::uint8_t>& response_sealed) {
   if (request.key.empty()) return;
-  sql::exec(session, kFinish, session.institution_id(), request.key, status,
+  sql::post(session, kFinish, session.institution_id(), request.key, status,
             sql::bytea(response_sealed));
 }
 
 void put_off_idempotency(Session& session, const IdempotentRequest& request, pki::Time begun_at) {
   if (request.key.empty()) return;
-  sql::exec(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(begun_at));
+  sql::post(session, kTakeOver, session.institution_id(), request.key, sql::timestamp(begun_at));
 }
 
 void forget_disclosed(Session& session, const std::string& institution_id,
                       const std::string& consent_id) {
-  sql::exec(session, kForget, institution_id, consent_id);
+  sql::post(session, kForget, institution_id, consent_id);
 }
 
 std::size_t prune_idempotency(Session& session, pki::Time before, std::uint32_t limit) {

@@ -102,6 +102,7 @@ std::string add_institution(Session& session, const std::string& name, pki::Time
   std::string id = make_id(kInstitutionId);
   sql::exec(session, kAdd, id, name, sql::timestamp(now));
   sql::exec(session, kAddFeed, id, sql::timestamp(now));
+  begin_audit(session, id);
   audit(session, id, now, "institution.added", id);
   return id;
 }

@@ -3,6 +3,7 @@
 #include "server/store/audit_sql.hpp"
 #include "server/store/consent_row.hpp"
 #include "server/store/ids.hpp"
+#include "server/store/watching_row.hpp"
 
 namespace server {
 namespace {
@@ -29,6 +30,13 @@ constexpr Statement kOpen{
     "subject_version, kind, attributes, purpose, state, thumbprint, started_at, asked_with) SELECT "
     "$1, $4, $6, $7, $8, $9, $10, $11, 'started', $12, $5, $13 FROM claimed ON CONFLICT DO NOTHING "
     "RETURNING 1) SELECT EXISTS (SELECT FROM claimed), EXISTS (SELECT FROM opened)"};
+
+constexpr Statement kAnswerGrounds{
+    "query_answer_grounds",
+    "SELECT " CONSENT_COLUMNS ", " SUBJECT_COLUMNS ", " POSITION_COLUMNS
+    " FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND c.subject_id = "
+    "s.subject_id LEFT JOIN issuer i ON i.issuer_key_hash = $3 WHERE c.institution_id = $1 AND "
+    "c.consent_id = $2 FOR UPDATE OF s, c"};
 
 #define SET_GIVEN                                                                              \
   "UPDATE consent SET known_certificate = $3, newer_certificate = $4, newer_items = $5 WHERE " \
@@ -59,7 +67,7 @@ constexpr Statement kSetGivenAndTell{
   "u.yen + excluded.yen), "                                                                       \
   AUDIT_ENTRY("$1::text", "$7::text", "$13::text", "$14::text", "$15::text", "$16::text",         \
               FINISHED)                                                                           \
-  " SELECT " FINISHED ", EXISTS (SELECT FROM entry)"
+  " SELECT " FINISHED
 // clang-format on
 constexpr Statement kCloseAndKeep{
     "query_close_and_keep",
@@ -104,15 +112,35 @@ Opening open_disclosure(Session& session, const Disclosure& disclosure,
   return rows[0][1].as<bool>() ? Opening::opened : Opening::not_alone;
 }
 
+std::optional<AnswerGrounds> lock_answer_grounds(Session& session, const std::string& consent_id,
+                                                 const std::optional<IssuerKeyHash>& issuer) {
+  AnswerGrounds out;
+  if (!issuer) {
+    auto locked = lock_consent(session, session.institution_id(), consent_id);
+    if (!locked) return std::nullopt;
+    out.locked = *std::move(locked);
+    return out;
+  }
+  hold_issuer(session, *issuer);  // before all other locks (watching.hpp)
+  const auto rows =
+      sql::exec(session, kAnswerGrounds, session.institution_id(), consent_id, sql::bytea(*issuer));
+  if (rows.empty()) return std::nullopt;
+  const int subject = sql::kConsentColumns;
+  const int position = subject + sql::kSubjectColumns;
+  out.locked = {sql::read_subject(rows[0], subject), sql::read_consent(rows[0])};
+  if (!rows[0][position].is_null()) out.position = sql::read_position(rows[0], position);
+  return out;
+}
+
 void set_given(Session& session, const Consent& consent) {
-  sql::exec(session, kSetGiven, consent.institution_id, consent.consent_id,
+  sql::post(session, kSetGiven, consent.institution_id, consent.consent_id,
             consent.known_certificate, consent.newer_certificate,
             sql::text_array(consent.newer_items));
 }
 
 void set_given(Session& session, const Consent& consent, const Subject& subject,
                const Event& event) {
-  sql::exec(session, kSetGivenAndTell, consent.institution_id, consent.consent_id,
+  sql::post(session, kSetGivenAndTell, consent.institution_id, consent.consent_id,
             consent.known_certificate, consent.newer_certificate,
             sql::text_array(consent.newer_items), subject.subject_id, subject.version,
             subject.state, sql::timestamp(subject.state_at), subject.known_certificate,
@@ -134,10 +162,7 @@ bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now)
   };
   const auto rows = end.kept ? close(kCloseAndKeep, end.kept->status, sql::bytea(end.kept->sealed))
                              : close(kCloseAndFree);
-  const bool is_finished = rows[0][0].as<bool>();
-  if (is_finished && !rows[0][1].as<bool>())
-    append_audit(session, now, audit);  // the chain's first
-  return is_finished;
+  return rows[0][0].as<bool>();
 }
 
 }  // namespace server

@@ -13,6 +13,7 @@
 #include "server/store/feed.hpp"
 #include "server/store/idempotency.hpp"
 #include "server/store/subjects.hpp"
+#include "server/store/watching.hpp"
 
 namespace server {
 
@@ -48,6 +49,15 @@ enum class Opening : std::uint8_t {
 };
 [[nodiscard]] Opening open_disclosure(Session& session, const Disclosure& disclosure,
                                       const IdempotentRequest& request);
+
+// Once the authority has answered: the consent with its subject, as lock_consent() has them, and
+// the issuer of the newer certificate, if there is one, as lock_issuer() has it.
+struct AnswerGrounds {
+  LockedConsent locked;
+  std::optional<IssuerPosition> position;
+};
+[[nodiscard]] std::optional<AnswerGrounds> lock_answer_grounds(
+    Session& session, const std::string& consent_id, const std::optional<IssuerKeyHash>& issuer);
 
 // The newer certificate of `consent`, and what of it was given (known_certificate,
 // newer_certificate, newer_items). If `event` is there, the subject's version rises as well, and

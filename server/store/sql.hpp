@@ -40,16 +40,30 @@ struct Connection::Native {
   std::vector<std::string> heard;  // since they were last asked for
 };
 
+// What needs no answer travels with what does: the transaction's beginning with its first
+// statement, and what post() was given with the next one, or with the commit.
 struct Session::Native {
-  Native(Connection::Native& on, const std::string& opening);
+  Native(Connection::Native& on, std::string begin_with);
   ~Native();
-  void begin();
+  [[nodiscard]] bool is_anything_waiting() const { return !opening.empty() || !posted.empty(); }
+  // Sends what waits, if there is any.
+  void flush();
+  // Sends what waits and this SQL in one round trip; what the last statement gives. Nothing if the
+  // connection had died while it was idle: the transaction has begun on another one then, and the
+  // SQL is not sent.
+  [[nodiscard]] std::optional<pqxx::result> send(const std::string& sql);
 
   Connection::Native& connection;
-  const std::string opening;
-  // BEGIN and COMMIT are ours, so that opening a transaction is one round trip.
+  // BEGIN and COMMIT are ours.
   std::unique_ptr<pqxx::nontransaction> transaction;
-  bool is_open = false;
+  // What waits: the transaction's beginning, until it was sent; then what was posted.
+  std::string opening;
+  struct Posted {
+    const Statement* statement;
+    std::string sql;
+  };
+  std::vector<Posted> posted;
+  bool is_open = true;
   bool has_failed = false;  // a statement did: there is nothing to commit
 };
 
@@ -85,17 +99,48 @@ inline std::string parameter(std::string_view value) {
   return std::string(value);
 }
 
+// "EXECUTE name(…)", for a statement that is prepared.
+template <class... Arguments>
+std::string execute(pqxx::connection& connection, const Statement& statement,
+                    const Arguments&... arguments) {
+  std::string list;
+  ((list += list.empty() ? '(' : ',', list += connection.quote(parameter(arguments))), ...);
+  if (!list.empty()) list += ')';
+  return std::string("EXECUTE ").append(statement.name).append(list);
+}
+
 template <class... Arguments>
 pqxx::result exec(Session& session, const Statement& statement, const Arguments&... arguments) {
   Session::Native& native = session.native();
   const StallGuard::Wait wait(native.connection.guard);
   try {
-    prepare(native.connection, statement);
+    if (!native.connection.prepared.contains(statement.name)) {
+      native.flush();  // prepared by who will run it
+      prepare(native.connection, statement);
+    }
+    if (native.is_anything_waiting()) {
+      auto result = native.send(execute(*native.connection.connection, statement, arguments...));
+      if (result) return *std::move(result);
+      prepare(native.connection, statement);
+    }
     return native.transaction->exec_prepared(statement.name, parameter(arguments)...);
   } catch (const std::exception&) {
     native.has_failed = true;
     rethrow(statement.name);
   }
+}
+
+// For a statement whose answer nobody needs: its error is that of whatever it travels with. The
+// statement lives as long as the program.
+template <class... Arguments>
+void post(Session& session, const Statement& statement, const Arguments&... arguments) {
+  Session::Native& native = session.native();
+  if (!native.connection.prepared.contains(statement.name)) {
+    exec(session, statement, arguments...);
+    return;
+  }
+  native.posted.push_back(
+      {&statement, execute(*native.connection.connection, statement, arguments...)});
 }
 
 // A statement alone, which is a transaction of its own: one round trip. No role and no institution

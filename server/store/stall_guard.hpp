@@ -24,16 +24,25 @@ class StallGuard {
   void closed();
 
   // As long as it lives, an answer is awaited. After `patience` the socket is shut down, and
-  // whoever waits for it is told that the connection broke.
+  // whoever waits for it is told that the connection broke. One within another begins anew.
   class Wait {
    public:
-    explicit Wait(StallGuard& guard) : guard_(guard) { guard_.begin(); }
-    ~Wait() { guard_.since_ = kIdle; }
+    explicit Wait(StallGuard& guard) : guard_(guard), is_inner_(guard.since_ != kIdle) {
+      guard_.begin();
+    }
+    ~Wait() {
+      if (is_inner_) {
+        guard_.begin();
+      } else {
+        guard_.since_ = kIdle;
+      }
+    }
     Wait(const Wait&) = delete;
     Wait& operator=(const Wait&) = delete;
 
    private:
     StallGuard& guard_;
+    const bool is_inner_;
   };
 
  private:

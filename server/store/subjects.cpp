@@ -88,7 +88,7 @@ std::optional<pki::Time> next_check(Session& session, const Subject& subject) {
 }
 
 void end_wait(Session& session, const Subject& subject) {
-  sql::exec(session, kEndWait, subject.institution_id, subject.subject_id);
+  sql::post(session, kEndWait, subject.institution_id, subject.subject_id);
 }
 
 std::optional<SealedName> find_certificate_name(Session& session, const std::string& institution_id,
@@ -108,7 +108,7 @@ std::string lock_platform_state(Session& session, const std::string& name) {
 }
 
 void set_platform_state(Session& session, const std::string& name, const std::string& value) {
-  sql::exec(session, kSetState, name, value);
+  sql::post(session, kSetState, name, value);
 }
 
 }  // namespace server

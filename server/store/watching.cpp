@@ -6,7 +6,7 @@
 
 #include "server/store/feed.hpp"
 #include "server/store/ids.hpp"
-#include "server/store/sql.hpp"
+#include "server/store/watching_row.hpp"
 
 namespace server {
 namespace {
@@ -16,12 +16,9 @@ constexpr Statement kRegister{"issuer_register",
                               "CONFLICT (issuer_key_hash) DO UPDATE SET name = excluded.name WHERE "
                               "issuer.name <> excluded.name"};
 constexpr Statement kLockAlone{"issuer_lock_alone", "SELECT pg_advisory_xact_lock($1)"};
-#define POSITION_FROM                                                                             \
-  "SELECT detected_generation, detected_checksum, target_generation, target_checksum, numbering " \
-  "FROM "
-constexpr Statement kPosition{"issuer_position", POSITION_FROM "issuer WHERE issuer_key_hash = $1"};
-constexpr Statement kLockShared{"issuer_lock_shared", POSITION_FROM "lock_issuer($1, $2)"};
-#undef POSITION_FROM
+constexpr Statement kPosition{
+    "issuer_position", "SELECT " POSITION_COLUMNS " FROM issuer i WHERE issuer_key_hash = $1"};
+constexpr Statement kLockShared{"issuer_lock_shared", "SELECT pg_advisory_xact_lock_shared($1)"};
 constexpr Statement kAddSubject{
     "subject_add",
     "INSERT INTO subject (institution_id, subject_id, state, state_at, known_certificate, "
@@ -111,12 +108,6 @@ GenerationName generation(const pqxx::row& row, int column) {
           std::bit_cast<std::uint64_t>(row[column + 1].as<std::int64_t>())};
 }
 
-std::optional<IssuerPosition> position_in(const pqxx::result& rows) {
-  if (rows.empty()) return std::nullopt;
-  return IssuerPosition{generation(rows[0], 0), generation(rows[0], 2),
-                        rows[0][4].as<std::uint64_t>()};
-}
-
 KnownCertificate known_certificate(const pqxx::row& row) {
   return {row[0].as<std::string>(), row[1].as<std::string>(), status_of(row[2].c_str())};
 }
@@ -141,6 +132,14 @@ pqxx::result write_certificate(Session& session, const Statement& statement, Key
 
 }  // namespace
 
+namespace sql {
+
+IssuerPosition read_position(const pqxx::row& row, int first) {
+  return {generation(row, first), generation(row, first + 2), row[first + 4].as<std::uint64_t>()};
+}
+
+}  // namespace sql
+
 std::string_view name_of(CertificateStatus status) {
   switch (status) {
     case CertificateStatus::good: return "good";
@@ -164,15 +163,22 @@ void register_issuer(Session& session, const IssuerKeyHash& issuer, const std::s
 }
 
 std::optional<IssuerPosition> lock_issuer(Session& session, const IssuerKeyHash& issuer) {
-  return position_in(sql::exec(session, kLockShared, lock_key(issuer), sql::bytea(issuer)));
+  hold_issuer(session, issuer);
+  return read_position(session, issuer);
+}
+
+void hold_issuer(Session& session, const IssuerKeyHash& issuer) {
+  sql::post(session, kLockShared, lock_key(issuer));
 }
 
 std::optional<IssuerPosition> read_position(Session& session, const IssuerKeyHash& issuer) {
-  return position_in(sql::exec(session, kPosition, sql::bytea(issuer)));
+  const auto rows = sql::exec(session, kPosition, sql::bytea(issuer));
+  if (rows.empty()) return std::nullopt;
+  return sql::read_position(rows[0]);
 }
 
 void add_subject(Session& session, const NewSubject& subject, pki::Time now) {
-  sql::exec(session, kAddSubject, subject.institution_id, subject.subject_id,
+  sql::post(session, kAddSubject, subject.institution_id, subject.subject_id,
             subject.certificate_id, sql::timestamp(now));
 }
 
@@ -209,7 +215,7 @@ std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys
 void set_certificate_end(Session& session, const std::string& institution_id,
                          const std::string& certificate_id, pki::Time not_after,
                          std::uint64_t checked_generation) {
-  sql::exec(session, kSetEnd, institution_id, certificate_id, sql::timestamp(not_after),
+  sql::post(session, kSetEnd, institution_id, certificate_id, sql::timestamp(not_after),
             number(checked_generation));
 }
 

@@ -82,6 +82,9 @@ void register_issuer(Session& session, const IssuerKeyHash& issuer, const std::s
 // Step 1 above. Nothing if the issuer was never registered: none of its lists were taken in yet.
 [[nodiscard]] std::optional<IssuerPosition> lock_issuer(Session& session,
                                                         const IssuerKeyHash& issuer);
+// The lock alone, for what reads the position in a later statement: not in the same one, which
+// would see what was there before it waited.
+void hold_issuer(Session& session, const IssuerKeyHash& issuer);
 
 // --- registering: sessions of the institution, or of the platform ---
 

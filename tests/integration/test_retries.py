@@ -103,7 +103,8 @@ def test_a_query_that_waited_for_the_end_of_another_costs_nothing(town, client):
         write(cursor, after)
         thread = threading.Thread(target=lambda: answers.append(town.query(client, consent["token"])))
         thread.start()
-        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FROM subject s JOIN consent c%%'"
+        waits = ("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND (query LIKE '%%EXECUTE query_grounds(%%' OR "
+                 "query LIKE '%%FROM subject s JOIN consent c%%')")
         wait_until(lambda: town.rows(waits), 5, "the query to wait")
         other.commit()
     thread.join()
@@ -219,3 +220,27 @@ def test_the_authority_is_away(town, client):
         town.country.heal()
     wait_until(lambda: town.query(client, consent["token"], key=key).status == 200, 10, "the breaker")
     assert town.billing()["yen"] == fee + 20
+
+
+def test_connections_that_died_while_they_were_idle_are_not_noticed(town, client):
+    """What a transaction begins with is sent again on a new one, and nothing twice."""
+    asked = [town.somebody() for _ in range(4)]
+    consents = [town.consent(person) for person in asked]
+    for person in asked:
+        lapse(town, person)
+    for consent in consents:
+        lapsed(town, consent)
+    fee = town.billing()["yen"]
+    for consent in consents[:2] * 8:  # until each connection knows the statements
+        assert town.query(client, consent["token"]).status == 200
+    for consent in consents[2:]:
+        town.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tashika'")
+        answer = town.query(client, consent["token"])
+        assert answer.status == 200 and answer.json["outcome"] == "provided", answer.body
+        town.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tashika'")
+        assert town.withdraw(client, consent["consent_id"]).status == 200
+        registered = town.register(client, town.registration(town.a, town.somebody()))
+        assert registered.status == 201, registered.body
+        assert len(town.rows("SELECT 1 FROM audit WHERE object = %s", registered.json["consent_id"])) == \
+            len(set(town.rows("SELECT verb FROM audit WHERE object = %s", registered.json["consent_id"])))
+    assert town.billing()["yen"] - fee == 20 * len(consents)
