@@ -112,7 +112,8 @@ CREATE TABLE consent (
 ) WITH (fillfactor = 80);  -- room for what is given: an update in place leaves the indexes alone
 CREATE INDEX consent_of_subject ON consent (institution_id, subject_id);
 CREATE INDEX consent_by_status ON consent (institution_id, status, consent_id);
-CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, service_id) WHERE status = 'active';
+CREATE UNIQUE INDEX consent_active_one ON consent (institution_id, subject_id, service_id) INCLUDE (consent_id)
+  WHERE status = 'active';  -- whom to tell is read from it alone
 CREATE INDEX consent_of_service ON consent (institution_id, service_id) WHERE status IN ('pending', 'active');
 CREATE INDEX consent_to_relay ON consent (relay_at) WHERE relay_at IS NOT NULL;
 CREATE INDEX consent_to_end ON consent (valid_until) WHERE status = 'active';

@@ -64,7 +64,7 @@ void AvailabilityWatch::work(const std::stop_token& stop) {
         const std::lock_guard lock(mutex_);
         link_ = std::move(link);
       }
-      if (!connection) connection.emplace(*config_.database);
+      if (!connection) connection.emplace(by_index(*config_.database));
       ask_due(*connection, *keys, stop);
       figures_.succeeded(clock_());
     } catch (const std::exception& error) {

@@ -235,9 +235,7 @@ void add(DetectionReport& total, const DetectionReport& step) {
 DatabaseConfig for_detection(DatabaseConfig config) {
   constexpr std::chrono::milliseconds kPatience = std::chrono::minutes{1};
   config.statement_timeout = std::max(config.statement_timeout, kPatience);
-  // The cost of a batch follows the batch: else the planner may read whole tables for one.
-  config.settings = "SET enable_hashjoin = off; SET enable_mergejoin = off";
-  return config;
+  return by_index(std::move(config));
 }
 
 DetectionReport detect_changes(Connection& connection, KeyRing& keys, const WatchedIssuer& issuer,

@@ -13,10 +13,9 @@ namespace {
 
 constexpr Statement kClaim{
     "availability_claim",
-    "WITH due AS (SELECT institution_id, subject_id FROM awaiting WHERE next_check_at <= $1 ORDER "
-    "BY next_check_at LIMIT $3 FOR UPDATE SKIP LOCKED), taken AS (UPDATE awaiting a SET "
-    "next_check_at = $2 FROM due WHERE a.institution_id = due.institution_id AND a.subject_id = "
-    "due.subject_id RETURNING a.institution_id, a.subject_id, a.checks, a.lapsed_at) SELECT "
+    "WITH taken AS (UPDATE awaiting SET next_check_at = $2 WHERE ctid = ANY (ARRAY(SELECT ctid "
+    "FROM awaiting WHERE next_check_at <= $1 ORDER BY next_check_at LIMIT $3 FOR UPDATE SKIP "
+    "LOCKED)) RETURNING institution_id, subject_id, checks, lapsed_at) SELECT "
     "t.institution_id, t.subject_id, t.checks, extract(epoch FROM t.lapsed_at)::bigint, "
     "c.certificate_id, c.issuer_key_hash, c.serial_sealed, n.consent_id, n.authority_consent FROM "
     "taken t JOIN subject s ON s.institution_id = t.institution_id AND s.subject_id = t.subject_id "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <tuple>
 
 #include "server/store/audit.hpp"
@@ -37,18 +38,20 @@ constexpr Statement kEnded{
     "(institution_id, certificate_id) WHERE c.institution_id = w.institution_id AND "
     "c.certificate_id = w.certificate_id AND c.not_after < $3 AND c.status IN ('revoked', "
     "'expired')"};
-// Whose certificates these are, and who watches them besides; locked in the order of all.
+// Who watches these certificates; and whose they are, for those who watch another one by now. Both
+// are locked in the order of all.
 constexpr Statement kWatchers{
     "watched_by",
-    "WITH given AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH "
-    "ORDINALITY AS w (institution_id, certificate_id, owner, place)), watching AS MATERIALIZED "
-    "(SELECT place, institution_id, certificate_id, owner, owner AS subject_id FROM given UNION "
-    "SELECT g.place, g.institution_id, g.certificate_id, g.owner, s.subject_id FROM given g JOIN "
-    "subject s ON s.institution_id = g.institution_id AND s.watched_certificate = "
-    "g.certificate_id) SELECT w.place, s.subject_id, s.version, s.watched_certificate = "
-    "w.certificate_id FROM watching w JOIN subject s ON s.institution_id = w.institution_id AND "
-    "s.subject_id = w.subject_id WHERE s.subject_id = w.owner OR s.watched_certificate = "
-    "w.certificate_id ORDER BY s.institution_id, s.subject_id FOR NO KEY UPDATE OF s"};
+    "SELECT w.place, s.subject_id, s.version, true FROM unnest($1::text[], $2::text[]) WITH "
+    "ORDINALITY AS w (institution_id, certificate_id, place) JOIN subject s ON s.institution_id = "
+    "w.institution_id AND s.watched_certificate = w.certificate_id ORDER BY s.institution_id, "
+    "s.subject_id FOR NO KEY UPDATE OF s"};
+constexpr Statement kOwners{
+    "watched_owners",
+    "SELECT w.place, s.subject_id, s.version, s.watched_certificate = w.certificate_id FROM "
+    "unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (institution_id, "
+    "certificate_id, owner, place) JOIN subject s ON s.institution_id = w.institution_id AND "
+    "s.subject_id = w.owner ORDER BY s.institution_id, s.subject_id FOR NO KEY UPDATE OF s"};
 constexpr Statement kCountWatchers{
     "watched_count",
     "SELECT count(*) FROM unnest($1::text[], $2::text[]) AS w (institution_id, certificate_id) "
@@ -133,20 +136,39 @@ struct NameColumns {
   }
 };
 
+void add_applied(const pqxx::result& rows, const Changes& changes, std::vector<Applied>& out) {
+  for (const pqxx::row& row : rows) {
+    out.push_back({changes[row[0].as<std::size_t>() - 1], row[1].as<std::string>(),
+                   row[2].as<std::int32_t>(), row[3].as<bool>()});
+  }
+}
+
 // By subject.
 std::vector<Applied> lock_watchers(Session& session, const Changes& changes) {
   NameColumns names;
+  for (const CertificateChange* change : changes) names.add(change->certificate);
+  std::vector<Applied> out;
+  add_applied(sql::exec(session, kWatchers, sql::text_array(names.institutions),
+                        sql::text_array(names.certificates)),
+              changes, out);
+
+  std::set<const CertificateChange*> by_owner;
+  for (const Applied& one : out) {
+    if (one.subject_id == one.certificate().subject_id) by_owner.insert(one.change);
+  }
+  Changes others;
+  NameColumns theirs;
   Column owners;
   for (const CertificateChange* change : changes) {
-    names.add(change->certificate);
+    if (by_owner.contains(change)) continue;
+    others.push_back(change);
+    theirs.add(change->certificate);
     owners.push_back(change->certificate.subject_id);
   }
-  std::vector<Applied> out;
-  for (const pqxx::row& row :
-       sql::exec(session, kWatchers, sql::text_array(names.institutions),
-                 sql::text_array(names.certificates), sql::text_array(owners))) {
-    out.push_back({changes[row[0].as<std::size_t>() - 1], row[1].as<std::string>(),
-                   row[2].as<std::int32_t>(), row[3].as<bool>()});
+  if (!others.empty()) {
+    add_applied(sql::exec(session, kOwners, sql::text_array(theirs.institutions),
+                          sql::text_array(theirs.certificates), sql::text_array(owners)),
+                others, out);
   }
   std::ranges::sort(out, [](const Applied& a, const Applied& b) {
     return std::tie(a.certificate().institution_id, a.subject_id, a.certificate().certificate_id) <

@@ -63,6 +63,11 @@ std::string conninfo_of(const DatabaseConfig& config) {
   return out;
 }
 
+DatabaseConfig by_index(DatabaseConfig config) {
+  config.settings = "SET enable_hashjoin = off; SET enable_mergejoin = off";
+  return config;
+}
+
 void Connection::Native::forget() {
   guard.closed();
   if (listener && connection) connection->disconnect();  // else it says UNLISTEN, and waits

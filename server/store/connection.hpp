@@ -75,6 +75,10 @@ class Connection {
   std::unique_ptr<Native> native_;
 };
 
+// For a connection whose statements join a batch with large tables: the cost of one follows the
+// batch, where the planner, which has to guess how large it is, might read the tables.
+[[nodiscard]] DatabaseConfig by_index(DatabaseConfig config);
+
 // One transaction, rolled back unless committed. READ COMMITTED, if not said otherwise.
 class Session {
  public:
