@@ -34,7 +34,7 @@ CREATE TABLE subject (
 ) WITH (fillfactor = 85);  -- a revocation updates it in place: no index is about version or state
 CREATE INDEX subject_watching ON subject (institution_id, watched_certificate);
 
--- One row for each subject in the state awaiting_certificate. Written under the lock of the subject's row.
+-- One row for each subject in the state awaiting_certificate. Made and removed under the lock of the subject's row.
 CREATE TABLE awaiting (
   institution_id text NOT NULL,
   subject_id     text NOT NULL,

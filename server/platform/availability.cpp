@@ -73,18 +73,22 @@ AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRi
   ask_all(to_ask);
   counts.asked = to_ask.size();
   const pki::Time answered = clock();
-  record_waiting(connection, to_ask, now + kClaimFor, answered);
-  for (const Asked& asked : to_ask) {
-    if (is_plain_wait(asked, answered)) continue;
+  const auto attempt = [](const std::string& consent, const auto& write) {
     try {
-      record(connection, keys, issuers, asked, answered, counts);
+      write();
     } catch (const DatabaseUnavailable&) {
       throw;
     } catch (const std::exception& error) {  // its own trouble, and nobody else's
       log(Level::error, "availability_not_recorded",
-          {{"consent", asked.check->consent_id}, {"error", error.what()}});
+          {{"consent", consent}, {"error", error.what()}});
     }
+  };
+  for (const Asked& asked : to_ask) {
+    if (is_plain_wait(asked, answered)) continue;
+    attempt(asked.check->consent_id,
+            [&] { record(connection, keys, issuers, asked, answered, counts); });
   }
+  attempt("", [&] { record_waiting(connection, to_ask, now + kClaimFor, answered); });
   return counts;
 }
 

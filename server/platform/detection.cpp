@@ -309,15 +309,23 @@ ChangeCounts expire_certificates(Connection& connection, pki::Time now,
     total += retried([&] {
       Session session(connection);
       const auto ended = find_ended(session, now, kChangeBatch);
+      is_full = ended.size() == kChangeBatch;
       std::vector<CertificateChange> changes;
+      std::vector<WatchedCertificate> over;  // nobody stands by them any more
       for (const WatchedCertificate& one : ended) {
-        if (one.status == CertificateStatus::revoked) continue;  // nobody stands by it any more
-        changes.push_back({one, CertificateStatus::expired, one.revocation, now, {}});
+        if (one.status == CertificateStatus::good || one.status == CertificateStatus::held) {
+          changes.push_back({one, CertificateStatus::expired, one.revocation, now, {}});
+        } else {
+          over.push_back(one);
+        }
       }
       const ChangeCounts done = apply_changes(session, changes, std::nullopt, now);
-      if (!ended.empty()) set_ended(session, ended, now);
       session.commit();
-      is_full = ended.size() == kChangeBatch;
+      if (!over.empty()) {
+        Session noting(connection);
+        set_ended(noting, over, now);
+        noting.commit();
+      }
       return done;
     });
   }

@@ -62,11 +62,12 @@ constexpr Statement kApply{
     "watched_apply",
     "UPDATE certificate c SET status = w.status, reason = nullif(w.reason, 15), revoked_at = "
     "nullif(w.revoked_at, '')::timestamptz, status_at = w.status_at, checked_generation = "
-    "coalesce($8::bigint, c.checked_generation) FROM unnest($1::text[], $2::text[], $3::text[], "
-    "$4::text[], $5::smallint[], $6::text[], $7::timestamptz[]) WITH ORDINALITY AS w "
-    "(institution_id, certificate_id, before, status, reason, revoked_at, status_at, place) WHERE "
-    "c.institution_id = w.institution_id AND c.certificate_id = w.certificate_id AND c.status = "
-    "w.before AND ($8::bigint IS NULL OR c.checked_generation < $8::bigint) RETURNING w.place"};
+    "coalesce($8::bigint, c.checked_generation), has_ended = c.has_ended OR w.status = 'expired' "
+    "FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::text[], "
+    "$7::timestamptz[]) WITH ORDINALITY AS w (institution_id, certificate_id, before, status, "
+    "reason, revoked_at, status_at, place) WHERE c.institution_id = w.institution_id AND "
+    "c.certificate_id = w.certificate_id AND c.status = w.before AND CASE WHEN $8::bigint IS NULL "
+    "THEN c.not_after < w.status_at ELSE c.checked_generation < $8::bigint END RETURNING w.place"};
 constexpr Statement kRaise{
     "subject_raise_many",
     "WITH w AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::bool[]) "

@@ -127,8 +127,19 @@ std::vector<std::string> Connection::wait_for_notifications(const char* channel,
 
 Session::Native::Native(Connection::Native& on, std::string begin_with)
     : connection(on), opening(std::move(begin_with)) {
-  if (!connection.connection) connection.connect();
-  transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
+  const auto make = [this] {
+    transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
+  };
+  if (connection.connection) {
+    try {  // it looks for notifications, and so may find out that the connection died
+      make();
+      if (connection.connection->is_open()) return;
+    } catch (const pqxx::failure&) {
+    }
+    transaction.reset();
+  }
+  connection.connect();
+  make();
 }
 
 void Session::Native::flush() {
@@ -136,11 +147,15 @@ void Session::Native::flush() {
 }
 
 std::optional<pqxx::result> Session::Native::send(const std::string& sql) {
-  const StallGuard::Wait wait(connection.guard);
   const std::string begin = std::exchange(opening, {});
   const std::vector<Posted> before = std::exchange(posted, {});
+  const StallGuard::Wait wait(connection.guard, before.size() + 1);
   std::string text = begin;
-  for (const Posted& one : before) text += one.sql + "; ";
+  company.clear();
+  for (const Posted& one : before) {
+    text += one.sql + "; ";
+    company += fmt::format("{}, ", one.statement->name);
+  }
   try {
     return transaction->exec(text + sql);
   } catch (const pqxx::failure&) {
@@ -199,19 +214,22 @@ void Session::commit() {
   if (native_->has_failed || !native_->is_open) {
     throw std::logic_error("a transaction that failed was to be committed");
   }
-  const bool is_untouched = !native_->opening.empty() && native_->posted.empty();
   try {
-    if (!is_untouched && !native_->send("COMMIT")) native_->transaction->exec("COMMIT");
+    if (!native_->opening.empty()) {
+      if (native_->posted.empty()) return;  // nothing was asked for
+      native_->flush();                     // a beginning may be sent again, but never with its end
+    }
+    static_cast<void>(native_->send("COMMIT"));
     native_->is_open = false;
   } catch (const std::exception&) {
     native_->has_failed = true;
-    sql::rethrow("commit");
+    sql::rethrow(native_->company + "commit");
   }
 }
 
 namespace sql {
 
-void rethrow(const char* statement) {
+void rethrow(const std::string& statement) {
   try {
     throw;
   } catch (const pqxx::broken_connection&) {

@@ -49,8 +49,8 @@ struct Session::Native {
   // Sends what waits, if there is any.
   void flush();
   // Sends what waits and this SQL in one round trip; what the last statement gives. Nothing if the
-  // connection had died while it was idle: the transaction has begun on another one then, and the
-  // SQL is not sent.
+  // connection died before the transaction was known to have begun: it has begun on another one
+  // then, with what was posted, and the SQL is not sent.
   [[nodiscard]] std::optional<pqxx::result> send(const std::string& sql);
 
   Connection::Native& connection;
@@ -63,6 +63,7 @@ struct Session::Native {
     std::string sql;
   };
   std::vector<Posted> posted;
+  std::string company;  // names of what travelled with the last statement, for its errors
   bool is_open = true;
   bool has_failed = false;  // a statement did: there is nothing to commit
 };
@@ -83,7 +84,7 @@ namespace sql {
 [[nodiscard]] std::vector<std::string> texts(const pqxx::field& field);
 
 // Names what happened, and turns libpqxx's exceptions into ours. Called in a catch block.
-[[noreturn]] void rethrow(const char* statement);
+[[noreturn]] void rethrow(const std::string& statement);
 
 void prepare(Connection::Native& connection, const Statement& statement);
 
@@ -123,10 +124,11 @@ pqxx::result exec(Session& session, const Statement& statement, const Arguments&
       if (result) return *std::move(result);
       prepare(native.connection, statement);
     }
+    native.company.clear();
     return native.transaction->exec_prepared(statement.name, parameter(arguments)...);
   } catch (const std::exception&) {
     native.has_failed = true;
-    rethrow(statement.name);
+    rethrow(native.company + statement.name);
   }
 }
 

@@ -23,16 +23,18 @@ class StallGuard {
   void connected(int socket);
   void closed();
 
-  // As long as it lives, an answer is awaited. After `patience` the socket is shut down, and
-  // whoever waits for it is told that the connection broke. One within another begins anew.
+  // As long as it lives, the answer to so many statements is awaited. After `patience` for each the
+  // socket is shut down, and whoever waits for it is told that the connection broke. One within
+  // another begins anew.
   class Wait {
    public:
-    explicit Wait(StallGuard& guard) : guard_(guard), is_inner_(guard.since_ != kIdle) {
-      guard_.begin();
+    explicit Wait(StallGuard& guard, std::size_t statements = 1)
+        : guard_(guard), is_inner_(guard.since_ != kIdle) {
+      guard_.begin(statements);
     }
     ~Wait() {
       if (is_inner_) {
-        guard_.begin();
+        guard_.begin(1);
       } else {
         guard_.since_ = kIdle;
       }
@@ -50,7 +52,11 @@ class StallGuard {
   using Clock = std::chrono::steady_clock;
   static constexpr Clock::rep kIdle = 0;
 
-  void begin() { since_ = Clock::now().time_since_epoch().count(); }
+  // Of several statements the wait begins later, as far as the guard knows.
+  void begin(std::size_t statements) {
+    const auto later = patience_ * static_cast<Clock::rep>(statements - 1);
+    since_ = (Clock::now() + later).time_since_epoch().count();
+  }
   void cut_if_stalled(Clock::time_point now);
 
   const Clock::duration patience_;

@@ -345,8 +345,8 @@ def test_a_notice_about_a_token_waits_for_its_subject(town):
     busy.cursor().execute("SELECT 1 FROM subject WHERE subject_id = %s FOR UPDATE", (made["sub"],))
     town.rows("UPDATE consent_token SET expires_at = now() + interval '1 day', reissue_told = false WHERE consent_id = %s",
               consent)
-    wait_until(lambda: town.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%subject%%'"), 15,
-               "the job to wait")
+    waits = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%EXECUTE consent_lock_both(%%{consent}%%'"
+    wait_until(lambda: town.rows(waits), 15, "the job to wait")
     assert [one["type"] for one in town.events(consent)] == ["consent.activated"]
     busy.rollback()
     busy.close()
