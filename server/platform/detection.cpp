@@ -306,12 +306,13 @@ ChangeCounts expire_certificates(Connection& connection, pki::Time now,
                                  const std::stop_token& stop) {
   ChangeCounts total;
   for (bool is_full = true; is_full && !stop.stop_requested();) {
+    std::vector<WatchedCertificate> over;  // nobody stands by them any more
     total += retried([&] {
+      over.clear();
       Session session(connection);
       const auto ended = find_ended(session, now, kChangeBatch);
       is_full = ended.size() == kChangeBatch;
       std::vector<CertificateChange> changes;
-      std::vector<WatchedCertificate> over;  // nobody stands by them any more
       for (const WatchedCertificate& one : ended) {
         if (one.status == CertificateStatus::good || one.status == CertificateStatus::held) {
           changes.push_back({one, CertificateStatus::expired, one.revocation, now, {}});
@@ -321,12 +322,13 @@ ChangeCounts expire_certificates(Connection& connection, pki::Time now,
       }
       const ChangeCounts done = apply_changes(session, changes, std::nullopt, now);
       session.commit();
-      if (!over.empty()) {
-        Session noting(connection);
-        set_ended(noting, over, now);
-        noting.commit();
-      }
       return done;
+    });
+    if (over.empty()) continue;
+    retried([&] {
+      Session session(connection);
+      set_ended(session, over, now);
+      session.commit();
     });
   }
   return total;
