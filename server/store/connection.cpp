@@ -80,8 +80,9 @@ void Connection::Native::connect() {
   forget();
   try {
     connection = std::make_unique<pqxx::connection>(conninfo_of(config));
+    const StallGuard::Wait wait(
+        guard);  // first: the wait of the connection before may be long over
     guard.connected(connection->sock());
-    const StallGuard::Wait wait(guard);
     pqxx::nontransaction(*connection).exec(settings(config));
   } catch (const pqxx::failure& error) {
     connection.reset();
@@ -166,6 +167,7 @@ std::optional<pqxx::result> Session::Native::send(const std::string& sql) {
   transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
   transaction->exec(begin);
   for (const Posted& one : before) {
+    const StallGuard::Wait each(connection.guard);
     sql::prepare(connection, *one.statement);
     transaction->exec(one.sql);
   }

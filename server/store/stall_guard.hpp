@@ -3,6 +3,7 @@
 // everything, keeps none, and libpq waits for ever. Knows sockets, no SQL.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -52,9 +53,11 @@ class StallGuard {
   using Clock = std::chrono::steady_clock;
   static constexpr Clock::rep kIdle = 0;
 
-  // Of several statements the wait begins later, as far as the guard knows.
+  // Of several statements the wait begins later, as far as the guard knows: of three at most, as
+  // few wait for locks, and whoever is frozen must be found out.
   void begin(std::size_t statements) {
-    const auto later = patience_ * static_cast<Clock::rep>(statements - 1);
+    const auto later =
+        patience_ * static_cast<Clock::rep>(std::min<std::size_t>(statements, 3) - 1);
     since_ = (Clock::now() + later).time_since_epoch().count();
   }
   void cut_if_stalled(Clock::time_point now);

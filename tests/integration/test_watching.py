@@ -445,3 +445,18 @@ def test_lists_that_run_out_are_told_once(watching):
     with made.installation.serve():
         wait_until(lambda: made.query("SELECT stale_at FROM issuer") == [(None,)], what="fresh lists")
     assert len(stale()) == 1
+
+
+def test_an_end_that_passed_is_noted_whatever_the_certificate_was(watching):
+    made = watching()
+    lists = Lists(made)
+    lists.publish(entries_of([6]))
+    past = int((NOW - HOUR).timestamp())
+    names = made.register([6], end=past) | made.register([5], end=past)
+    with made.installation.serve() as server:
+        wait_until(lambda: made.query("SELECT count(*) FROM certificate WHERE NOT has_ended")[0][0] == 0, 20, what="the notes")
+        time.sleep(1.5)  # another look
+        _, metrics = server.ops("/metrics")
+    assert dict(made.query("SELECT certificate_id, status FROM certificate")) == {names[6][1]: "revoked", names[5][1]: "expired"}
+    assert made.query("SELECT count(*) FROM audit WHERE verb = 'certificates.changed'")[0][0] == 1
+    assert 'tashika_job_failures_total{job="watch"} 0' in metrics
