@@ -103,7 +103,7 @@ asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
   exchange.request_id = make_request_id();
   ApiResponse response;
   try {
-    response = co_await answer(request, *connection, exchange);
+    co_await answer(request, *connection, exchange, response);
   } catch (const Problem& problem) {
     if (is_wrong_guess(problem.kind())) {
       (void)common_.failures.take(thumbprint_party(connection->peer()), exchange.started);
@@ -123,8 +123,30 @@ asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
   respond(request, *connection, exchange, std::move(response));
 }
 
-asio::awaitable<ApiResponse> ApiHandler::answer(const HttpRequest& request,
-                                                HttpConnection& connection, Exchange& exchange) {
+// A long poll stays here for a minute, and thousands of them: g++ keeps every variable of a
+// coroutine in its frame, so what is needed for a moment only is in functions of its own.
+asio::awaitable<void> ApiHandler::answer(const HttpRequest& request, HttpConnection& connection,
+                                         Exchange& exchange, ApiResponse& response) {
+  ApiRequest out;
+  const Route& route = find_route(request, exchange, out);
+  out.request_id = exchange.request_id;
+  out.worker = worker_;
+  out.now = common_.clock();
+  const bool is_public = route.access == Route::Access::everybody;
+  if (!is_public) co_await admit(connection.peer(), route, exchange, out);
+  read_request(request, route, out);
+  out.on_peer_gone = [weak = connection.weak_from_this()](std::function<void()> gone) {
+    if (const auto alive = weak.lock()) alive->on_peer_gone(std::move(gone));
+  };
+  response = co_await route.answer(out);
+  // What took its time, a long poll above all, may have outlived the caller's permission.
+  if (!is_public && std::chrono::steady_clock::now() - exchange.started > kPermissionAge) {
+    co_await still_admit(route, out);
+  }
+}
+
+const Route& ApiHandler::find_route(const HttpRequest& request, Exchange& exchange,
+                                    ApiRequest& out) const {
   if (has_token_in_query(request.target)) {
     throw Problem(ProblemKind::token_in_url,
                   "Send the token in the Authorization header. This one should be replaced: "
@@ -137,46 +159,34 @@ asio::awaitable<ApiResponse> ApiHandler::answer(const HttpRequest& request,
     throw Problem(exchange.allow.empty() ? ProblemKind::not_found
                                          : ProblemKind::method_not_allowed);
   }
-  const Route& route = common_.router.routes()[*match.route];
-
-  ApiRequest out;
-  out.request_id = exchange.request_id;
-  out.worker = worker_;
-  out.now = common_.clock();
   out.path = std::move(match.path);
-  const PeerCertificate* peer = connection.peer();
-  if (route.access != Route::Access::everybody) {
-    std::optional<Caller> caller;
-    if (peer != nullptr) {
-      out.thumbprint = peer->thumbprint;
-      out.certificate_not_after = peer->not_after;
-      caller = co_await common_.callers.find(peer->thumbprint, exchange.started);
-    }
-    if (caller) {
-      exchange.institution_id = caller->institution_id;
-      charge(exchange, caller->institution_id);
-      brake(exchange, *peer);
-    }
-    check_caller(caller, route.access);
-    if (out.certificate_not_after < out.now) {
-      throw Problem(ProblemKind::client_certificate_revoked,
-                    "The certificate has ended since this connection was made.");
-    }
-    out.caller = *std::move(caller);
+  return common_.router.routes()[*match.route];
+}
+
+asio::awaitable<void> ApiHandler::admit(const PeerCertificate* peer, const Route& route,
+                                        Exchange& exchange, ApiRequest& out) const {
+  std::optional<Caller> caller;
+  if (peer != nullptr) {
+    out.thumbprint = peer->thumbprint;
+    out.certificate_not_after = peer->not_after;
+    caller = co_await common_.callers.find(peer->thumbprint, exchange.started);
   }
-  read_request(request, route, out);
-  out.on_peer_gone = [weak = connection.weak_from_this()](std::function<void()> gone) {
-    if (const auto alive = weak.lock()) alive->on_peer_gone(std::move(gone));
-  };
-  ApiResponse response = co_await route.answer(out);
-  // What took its time, a long poll above all, may have outlived the caller's permission.
-  if (route.access != Route::Access::everybody &&
-      std::chrono::steady_clock::now() - exchange.started > kPermissionAge) {
-    const auto now = std::chrono::steady_clock::now();
-    const auto still = co_await common_.callers.find(out.thumbprint, now);
-    check_caller(still, route.access);
+  if (caller) {
+    exchange.institution_id = caller->institution_id;
+    charge(exchange, caller->institution_id);
+    brake(exchange, *peer);
   }
-  co_return response;
+  check_caller(caller, route.access);
+  if (out.certificate_not_after < out.now) {
+    throw Problem(ProblemKind::client_certificate_revoked,
+                  "The certificate has ended since this connection was made.");
+  }
+  out.caller = *std::move(caller);
+}
+
+asio::awaitable<void> ApiHandler::still_admit(const Route& route, const ApiRequest& request) const {
+  const auto now = std::chrono::steady_clock::now();
+  check_caller(co_await common_.callers.find(request.thumbprint, now), route.access);
 }
 
 void ApiHandler::charge(Exchange& exchange, const std::string& party) const {

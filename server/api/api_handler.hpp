@@ -50,8 +50,13 @@ class ApiHandler final : public HttpHandler {
   };
   boost::asio::awaitable<void> serve(const HttpRequest& request,
                                      std::shared_ptr<HttpConnection> connection);
-  boost::asio::awaitable<ApiResponse> answer(const HttpRequest& request, HttpConnection& connection,
-                                             Exchange& exchange);
+  boost::asio::awaitable<void> answer(const HttpRequest& request, HttpConnection& connection,
+                                      Exchange& exchange, ApiResponse& response);
+  [[nodiscard]] const Route& find_route(const HttpRequest& request, Exchange& exchange,
+                                        ApiRequest& out) const;
+  boost::asio::awaitable<void> admit(const PeerCertificate* peer, const Route& route,
+                                     Exchange& exchange, ApiRequest& out) const;
+  boost::asio::awaitable<void> still_admit(const Route& route, const ApiRequest& request) const;
   void charge(Exchange& exchange, const std::string& party) const;
   void brake(const Exchange& exchange, const PeerCertificate& peer) const;
   [[nodiscard]] ApiResponse render(const Problem& problem, const Exchange& exchange) const;

@@ -28,17 +28,27 @@ std::int64_t number(const ApiRequest& request, const std::string& name, std::int
   return value;
 }
 
-asio::awaitable<ApiResponse> get_changes(ChangesService& service, ApiRequest& request) {
+ChangesQuery changes_query(const ApiRequest& request) {
   ChangesQuery query;
   const auto cursor = request.query.find("cursor");
   if (cursor != request.query.end()) query.cursor = cursor->second;
   query.limit = static_cast<std::size_t>(
       number(request, "limit", 1, ChangesQuery::kLimitMax, static_cast<std::int64_t>(query.limit)));
   query.wait = std::chrono::seconds{number(request, "wait", 0, ChangesQuery::kWaitMax, 0)};
+  return query;
+}
+
+ApiResponse json_text(std::string text) {
   ApiResponse response;
-  response.text =
-      co_await service.page(request.caller.institution_id, std::move(query), request.on_peer_gone);
-  co_return response;
+  response.text = std::move(text);
+  return response;
+}
+
+asio::awaitable<ApiResponse> get_changes(ChangesService& service, ApiRequest& request) {
+  const ChangesQuery query = changes_query(request);
+  std::string text =
+      co_await service.page(request.caller.institution_id, query, request.on_peer_gone);
+  co_return json_text(std::move(text));
 }
 
 asio::awaitable<ApiResponse> put_acknowledgement(ChangesService& service, ApiRequest& request) {

@@ -18,11 +18,11 @@ std::string etag_of(std::string_view text) {
   return fmt::format("\"{}\"", pki::to_hex(digest.bytes().first(8)));
 }
 
-ApiResponse document(std::string text, std::string media_type) {
+ApiResponse document(std::string text, std::string_view media_type) {
   ApiResponse out;
   out.etag = etag_of(text);
   out.text = std::move(text);
-  out.media_type = std::move(media_type);
+  out.media_type = media_type;
   out.cache_control = "public, max-age=300";
   return out;
 }

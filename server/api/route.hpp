@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libpki/asn1_time.hpp"
@@ -43,10 +44,10 @@ struct ApiResponse {
   unsigned status = 200;
   nlohmann::ordered_json body;  // null: no body
   std::string text;             // instead of `body`: finished JSON, or `media_type`
-  std::string media_type = "application/json";
-  std::string etag;  // with quotation marks
+  std::string_view media_type = "application/json";  // of a constant, as cache_control
+  std::string etag;                                  // with quotation marks
   std::string location;
-  std::string cache_control = "no-store";
+  std::string_view cache_control = "no-store";
   std::optional<std::uint32_t> retry_after_seconds;
 };
 

@@ -29,8 +29,20 @@ asio::awaitable<const Cursors*> ChangesService::cursors() {
   });
 }
 
-asio::awaitable<std::string> ChangesService::page(std::string institution_id, ChangesQuery query,
-                                                  OnPeerGone on_peer_gone) {
+asio::awaitable<FeedPage> ChangesService::read(const std::string& institution_id,
+                                               const std::optional<CursorPlace>& place,
+                                               std::size_t limit) {
+  const auto after = place ? std::optional(place->pos) : std::nullopt;
+  auto task = [institution_id, after, limit](Connection& connection) {
+    return read_feed(connection, institution_id, after, limit);
+  };
+  co_return co_await database_.run(std::move(task));
+}
+
+// Thousands may wait: what only reading needs is in the frame of read(), which is gone by then.
+asio::awaitable<std::string> ChangesService::page(const std::string& institution_id,
+                                                  const ChangesQuery& query,
+                                                  const OnPeerGone& on_peer_gone) {
   using Clock = std::chrono::steady_clock;
   const Cursors& cursors = *co_await this->cursors();
   std::optional<CursorPlace> place;
@@ -38,20 +50,13 @@ asio::awaitable<std::string> ChangesService::page(std::string institution_id, Ch
   const Clock::time_point until = Clock::now() + query.wait;
   for (;;) {
     const std::uint64_t moment = room_.moment();
-    const auto after = place ? std::optional(place->pos) : std::nullopt;
-    auto read = [institution_id, after, limit = query.limit](Connection& connection) {
-      return read_feed(connection, institution_id, after, limit);
-    };
-    const FeedPage page = co_await database_.run(std::move(read));
+    const FeedPage page = co_await read(institution_id, place, query.limit);
     const CursorPlace from = place.value_or(CursorPlace{page.head.epoch, page.head.pruned_pos});
     require_readable(from, page.head);
     const std::int64_t last = page.items.empty() ? from.pos : page.last_pos;
     bool is_over = !page.items.empty() || Clock::now() >= until;
     if (!is_over) {
-      std::string who = institution_id;
-      OnPeerGone gone = on_peer_gone;
-      const auto woken =
-          co_await room_.wait(std::move(who), from.pos, moment, until, std::move(gone));
+      const auto woken = co_await room_.wait(institution_id, from.pos, moment, until, on_peer_gone);
       is_over = woken != WaitingRoom::Woken::told;
     }
     if (is_over) {

@@ -11,6 +11,7 @@
 #include "server/platform/cursor.hpp"
 #include "server/platform/waiting_room.hpp"
 #include "server/store/database.hpp"
+#include "server/store/feed.hpp"
 
 namespace server {
 
@@ -35,9 +36,10 @@ class ChangesService {
   // gone or the server is draining. The coroutine's executor must have one thread.
   // Throws Problem: cursor_invalid, cursor_expired, feed_epoch_changed, too_many_waiters; and
   // DatabaseUnavailable. Cost: one round trip to the database, and one more each time it is woken.
-  [[nodiscard]] boost::asio::awaitable<std::string> page(std::string institution_id,
-                                                         ChangesQuery query,
-                                                         OnPeerGone on_peer_gone);
+  // The arguments must live until it has ended: who waits keeps no copies.
+  [[nodiscard]] boost::asio::awaitable<std::string> page(const std::string& institution_id,
+                                                         const ChangesQuery& query,
+                                                         const OnPeerGone& on_peer_gone);
 
   // Notes what the institution has applied. Throws what page() throws, but for the waiting.
   [[nodiscard]] boost::asio::awaitable<void> acknowledge(std::string institution_id,
@@ -45,6 +47,9 @@ class ChangesService {
 
  private:
   [[nodiscard]] boost::asio::awaitable<const Cursors*> cursors();
+  [[nodiscard]] boost::asio::awaitable<FeedPage> read(const std::string& institution_id,
+                                                      const std::optional<CursorPlace>& place,
+                                                      std::size_t limit);
 
   Database& database_;
   WaitingRoom& room_;

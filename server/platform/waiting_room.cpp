@@ -79,10 +79,10 @@ void WaitingRoom::leave(const std::string& institution_id, const Waiter* waiter)
   count_ -= std::erase_if(waiters, [&](const auto& one) { return one.get() == waiter; });
 }
 
-asio::awaitable<WaitingRoom::Woken> WaitingRoom::wait(std::string institution_id, std::int64_t pos,
-                                                      std::uint64_t since,
+asio::awaitable<WaitingRoom::Woken> WaitingRoom::wait(const std::string& institution_id,
+                                                      std::int64_t pos, std::uint64_t since,
                                                       std::chrono::steady_clock::time_point until,
-                                                      OnPeerGone on_peer_gone) {
+                                                      const OnPeerGone& on_peer_gone) {
   const auto executor = co_await asio::this_coro::executor;
   const auto waiter = enter(institution_id, std::make_shared<Waiter>(executor, pos), since);
   if (!waiter) co_return Woken::told;

@@ -33,11 +33,11 @@ class WaitingRoom {
   enum class Woken : std::uint8_t { told, timed_out, peer_gone, draining };
   // Waits, on the executor of the coroutine (one thread), until something is told of the
   // institution's feed that `pos` does not know, or the time is over, or the client has gone, or
-  // drain(). Throws Problem(too_many_waiters).
-  [[nodiscard]] boost::asio::awaitable<Woken> wait(std::string institution_id, std::int64_t pos,
-                                                   std::uint64_t since,
+  // drain(). The arguments must live until then. Throws Problem(too_many_waiters).
+  [[nodiscard]] boost::asio::awaitable<Woken> wait(const std::string& institution_id,
+                                                   std::int64_t pos, std::uint64_t since,
                                                    std::chrono::steady_clock::time_point until,
-                                                   OnPeerGone on_peer_gone);
+                                                   const OnPeerGone& on_peer_gone);
 
   // Something new is in these feeds.
   void tell(const std::vector<std::string>& institution_ids);

@@ -157,12 +157,11 @@ class Driver {
       query.limit = command.value("limit", std::size_t{200});
       query.wait = std::chrono::seconds{command.value("wait", 0)};
       const auto id = command.value("id", 0);
-      std::string institution = command.at("institution");
-      server::OnPeerGone keep = [this, id](std::function<void()> gone) {
+      const std::string institution = command.at("institution");
+      const server::OnPeerGone keep = [this, id](std::function<void()> gone) {
         gone_[id] = std::move(gone);
       };
-      const std::string text =
-          co_await service_.page(std::move(institution), std::move(query), std::move(keep));
+      const std::string text = co_await service_.page(institution, query, keep);
       co_return json{{"page", text}};
     }
     if (does == "acknowledge") {

@@ -23,14 +23,20 @@ struct Outcome {
   std::optional<ProblemKind> problem;
 };
 
+// Keeps what wait() refers to.
+asio::awaitable<Woken> stay(WaitingRoom& room, std::string institution, std::int64_t pos,
+                            std::uint64_t since, server::OnPeerGone gone) {
+  const auto never = std::chrono::steady_clock::now() + std::chrono::hours{1};
+  co_return co_await room.wait(institution, pos, since, never, gone);
+}
+
 // A room, and the loop that its waiters run on. Nothing here waits for a clock.
 class Floor {
  public:
   std::shared_ptr<Outcome> wait(const std::string& institution, std::int64_t pos,
                                 std::uint64_t since, server::OnPeerGone gone = {}) {
     auto outcome = std::make_shared<Outcome>();
-    const auto never = std::chrono::steady_clock::now() + std::chrono::hours{1};
-    asio::co_spawn(loop, room.wait(institution, pos, since, never, std::move(gone)),
+    asio::co_spawn(loop, stay(room, institution, pos, since, std::move(gone)),
                    [outcome](std::exception_ptr error, Woken woken) {
                      try {
                        if (error) std::rethrow_exception(error);
