@@ -19,6 +19,9 @@ constexpr std::chrono::minutes kClaimFor{5};
 // After an answer that leads to another question. Not at once: an authority that answers in a
 // circle must not be asked without end.
 constexpr std::chrono::seconds kAskAgain{1};
+// Where detection works with newer lists than we have: they are on their way, mostly.
+constexpr std::chrono::seconds kListsBehind{5};
+constexpr int kAttempts = 3;  // if others are in the way
 
 std::uint32_t dice() {
   std::array<std::uint8_t, sizeof(std::uint32_t)> octets{};
@@ -74,19 +77,29 @@ AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRi
   counts.asked = to_ask.size();
   const pki::Time answered = clock();
   const auto attempt = [](const std::string& consent, const auto& write) {
-    try {
-      write();
-    } catch (const DatabaseUnavailable&) {
-      throw;
-    } catch (const std::exception& error) {  // its own trouble, and nobody else's
-      log(Level::error, "availability_not_recorded",
-          {{"consent", consent}, {"error", error.what()}});
+    for (int left = kAttempts - 1;; --left) {
+      try {
+        return write();
+      } catch (const DatabaseUnavailable&) {
+        throw;
+      } catch (const Conflict&) {
+        if (left > 0) continue;
+        log(Level::warning, "availability_not_recorded",
+            {{"consent", consent}, {"error", "others were in the way"}});
+      } catch (const std::exception& error) {  // its own trouble, and nobody else's
+        log(Level::error, "availability_not_recorded",
+            {{"consent", consent}, {"error", error.what()}});
+      }
+      return;
     }
   };
   for (const Asked& asked : to_ask) {
     if (is_plain_wait(asked, answered)) continue;
-    attempt(asked.check->consent_id,
-            [&] { record(connection, keys, issuers, asked, answered, counts); });
+    attempt(asked.check->consent_id, [&] {
+      Counts with_it = counts;
+      record(connection, keys, issuers, asked, answered, with_it);
+      counts = with_it;
+    });
   }
   attempt("", [&] { record_waiting(connection, to_ask, now + kClaimFor, answered); });
   return counts;
@@ -213,7 +226,7 @@ void AvailabilityChecks::record_newer(Session& session, KeyRing& keys, const Iss
   const auto version = lock_waiting(session, check);
   if (!version) return;
   if (!checked) {
-    wait_longer(session, check, now + check_pause(config_, 0, dice()), Counted::no);
+    wait_longer(session, check, now + kListsBehind, Counted::no);
     return;
   }
   const HeldCertificate held = hold_or_add_certificate(

@@ -151,6 +151,26 @@ def test_not_yet_is_asked_again_and_given_up_in_the_end(watching, authority):
         wait_until(lambda: state(made, waiting[0]) == "available", what="an update at last")
 
 
+def test_a_server_whose_lists_are_behind_asks_again_soon(watching, authority):
+    """Detection works with newer lists than this server has yet: what the authority says is not lost for an hour."""
+    made = watching(first_check="1h")
+    revoke(made)
+    known = made.register([0x71])[0x71]
+    due = "SELECT extract(epoch FROM next_check_at - now())::float FROM awaiting"
+    with made.installation.serve():
+        revoke(made, 0x71)
+        wait_until(lambda: made.query("SELECT 1 FROM awaiting WHERE checks > 0"), what="the first answer")
+        assert made.query(due)[0][0] > 2000
+        made.query("UPDATE issuer SET target_generation = target_generation + 1")
+        authority.says[0x71] = 0x7771
+        made.query("UPDATE awaiting SET next_check_at = now()")
+        wait_until(lambda: authority.questions(0x71) > 1, what="the second question")
+        wait_until(lambda: 0 < made.query(due)[0][0] < 10, what="another question soon")
+        assert state(made, known[0]) == "awaiting_certificate"
+        made.query("UPDATE issuer SET target_generation = target_generation - 1")
+        wait_until(lambda: state(made, known[0]) == "available", 20, "an update")
+
+
 def test_without_consent_nobody_is_asked(watching, authority):
     made = watching()
     revoke(made)
