@@ -133,11 +133,10 @@ TEST_CASE("a draining server lets nobody wait", "[waiting]") {
 TEST_CASE("ten thousand wait and leave", "[waiting]") {
   Floor floor;
   std::vector<std::shared_ptr<Outcome>> outcomes;
-  const auto never = std::chrono::steady_clock::now() + std::chrono::hours{1};
   std::size_t told = 0;
   for (int i = 0; i < 10'000; ++i) {
     asio::co_spawn(floor.loop,
-                   floor.room.wait("inst_" + std::to_string(i), 0, floor.room.moment(), never, {}),
+                   stay(floor.room, "inst_" + std::to_string(i), 0, floor.room.moment(), {}),
                    [&](std::exception_ptr, Woken woken) { told += woken == Woken::told ? 1 : 0; });
   }
   floor.run();
@@ -151,9 +150,7 @@ TEST_CASE("a loop that ends takes its waiters with it", "[waiting]") {
   WaitingRoom room;
   {
     asio::io_context loop{1};
-    const auto never = std::chrono::steady_clock::now() + std::chrono::hours{1};
-    asio::co_spawn(loop, room.wait(kBank, 0, room.moment(), never, {}),
-                   [](std::exception_ptr, Woken) {});
+    asio::co_spawn(loop, stay(room, kBank, 0, room.moment(), {}), [](std::exception_ptr, Woken) {});
     loop.poll();
     CHECK(room.waiters() == 1);
   }
