@@ -32,6 +32,16 @@ GRANT USAGE ON SCHEMA tashika TO tashika_api, tashika_platform;
 CREATE FUNCTION current_institution() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
   $$ SELECT nullif(current_setting('app.institution', true), '') $$;
 
+-- For a statement whose answer nobody waits for: unless the condition holds, it fails, and with it its transaction.
+CREATE FUNCTION require(condition boolean) RETURNS void LANGUAGE plpgsql AS
+$$
+BEGIN
+  IF condition IS NOT TRUE THEN
+    RAISE EXCEPTION 'not as required' USING ERRCODE = 'TK001';
+  END IF;
+END
+$$;
+
 CREATE TABLE institution (
   institution_id text PRIMARY KEY CHECK (institution_id ~ '^inst_[a-z2-7]{26}$'),
   name           text NOT NULL CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' AND name !~* '^inst_'),

@@ -34,6 +34,26 @@ IdempotentRequest about(const IdempotentRequest& request, const std::string& con
 
 }  // namespace
 
+template <class Work>
+auto AttributeService::transact(Connection& connection, const AttributeQuery& query,
+                                const Work& work) const {
+  const auto attempt = [&](Way way) {
+    Session session(connection, query.asker.institution_id);
+    auto out = work(session, way);
+    session.commit();
+    return out;
+  };
+  try {
+    try {
+      return attempt(Way::free);
+    } catch (const AlreadyThere&) {
+      return attempt(Way::unknown);
+    }
+  } catch (const NotAsRequired&) {  // another request with this key has ended it meanwhile
+    throw Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1});
+  }
+}
+
 boost::asio::awaitable<Answer> AttributeService::query(AttributeQuery query) {
   co_return co_await run(std::move(query), nullptr);
 }
@@ -49,10 +69,9 @@ boost::asio::awaitable<Answer> AttributeService::run(AttributeQuery query, const
                                            query.asker.thumbprint, query.now);
   query.idempotent = about(query.idempotent, claims.consent_id);
   const Begun begun = co_await parts_.database.run([&](Connection& connection) {
-    Session session(connection, query.asker.institution_id);
-    Begun out = begin(session, query, claims, compare != nullptr ? "match" : "query");
-    session.commit();
-    return out;
+    return transact(connection, query, [&](Session& session, Way way) {
+      return begin(session, query, claims, compare != nullptr ? "match" : "query", way);
+    });
   });
   if (begun.answer) co_return *begun.answer;
 
@@ -108,10 +127,9 @@ boost::asio::awaitable<AttributeService::Ended> AttributeService::end_patiently(
     try {
       const pki::Time now = parts_.clock();
       co_return co_await parts_.database.run([&](Connection& connection) {
-        Session session(connection, query.asker.institution_id);
-        Ended out = end(session, query, begun, heard, follow, now);
-        session.commit();
-        return out;
+        return transact(connection, query, [&](Session& session, Way way) {
+          return end(session, query, begun, heard, follow, now, way);
+        });
       });
     } catch (const IssuerBehind&) {
       if (follow == Follow::no) throw;

@@ -73,6 +73,12 @@ class AttributeService {
     std::optional<Problem> problem;  // thrown once the transaction is committed
   };
   [[nodiscard]] boost::asio::awaitable<Answer> run(AttributeQuery query, const Compare* compare);
+  // A transaction that expects nobody in its way, so that its statements need no answers: half of
+  // the round trips. If somebody is, once more, step by step.
+  enum class Way : std::uint8_t { free, unknown };
+  template <class Work>
+  [[nodiscard]] auto transact(Connection& connection, const AttributeQuery& query,
+                              const Work& work) const;
   [[nodiscard]] boost::asio::awaitable<Ended> end_patiently(const AttributeQuery& query,
                                                             const Begun& begun, const Heard& heard);
   [[nodiscard]] boost::asio::awaitable<void> put_off(const AttributeQuery& query,
@@ -83,11 +89,12 @@ class AttributeService {
 
   // Transactions 1 and 2 (attribute_transactions.cpp).
   [[nodiscard]] Begun begin(Session& session, const AttributeQuery& query,
-                            const pki::ConsentTokenClaims& claims, const std::string& kind) const;
+                            const pki::ConsentTokenClaims& claims, const std::string& kind,
+                            Way way) const;
   [[nodiscard]] QueryGrounds check_consent(Session& session, const pki::ConsentTokenClaims& claims,
                                            const std::string& kind, pki::Time now) const;
   [[nodiscard]] IdempotencyClaim start_disclosure(Session& session, Disclosure& disclosure,
-                                                  const IdempotentRequest& request) const;
+                                                  const IdempotentRequest& request, Way way) const;
   void complete(Session& session, const AttributeQuery& query, const Disclosure& disclosure,
                 const Answer& answer, pki::Time now) const;
   [[nodiscard]] Answer answer_unasked(Session& session, const AttributeQuery& query,
@@ -95,11 +102,11 @@ class AttributeService {
                                       const std::vector<std::string>& not_provided) const;
   enum class Follow : std::uint8_t { yes, no };  // the newer certificate
   [[nodiscard]] Ended end(Session& session, const AttributeQuery& query, const Begun& begun,
-                          const Heard& heard, Follow follow, pki::Time now) const;
+                          const Heard& heard, Follow follow, pki::Time now, Way way) const;
   std::vector<AuditEntry> follow_certificate(Session& session, const ProvidedInformation& provided,
                                              const std::optional<IssuerPosition>& position,
                                              LockedConsent& locked, const Disclosure& disclosure,
-                                             pki::Time now) const;
+                                             pki::Time now, Way way) const;
 
   const PlatformParts& parts_;
   TokenService& tokens_;

@@ -110,15 +110,15 @@ QueryGrounds AttributeService::check_consent(Session& session,
 
 // One question about a consent at a time: each may cost, and the next may be answered by this one.
 IdempotencyClaim AttributeService::start_disclosure(Session& session, Disclosure& disclosure,
-                                                    const IdempotentRequest& request) const {
+                                                    const IdempotentRequest& request,
+                                                    Way way) const {
   using State = IdempotencyClaim::State;
-  const Opening opening = open_disclosure(session, disclosure, request);
-  IdempotencyClaim claim{State::fresh, disclosure.disclosure_id, 0, {}};
-  if (opening == Opening::opened) return claim;
-  // The key is somebody's; or it is ours by now, and another query of the consent is under way.
-  if (opening == Opening::key_taken) {
-    claim = claim_or_refuse(session, request, disclosure.disclosure_id, disclosure.started_at);
+  if (way == Way::free) {
+    open_disclosure(session, disclosure, request);
+    return {State::fresh, disclosure.disclosure_id, 0, {}};
   }
+  const auto claim =
+      claim_or_refuse(session, request, disclosure.disclosure_id, disclosure.started_at);
   if (claim.state == State::done) return claim;
   disclosure.disclosure_id = claim.object_id;
   // Who began another one has died, if it takes that long.
@@ -131,7 +131,7 @@ IdempotencyClaim AttributeService::start_disclosure(Session& session, Disclosure
 
 AttributeService::Begun AttributeService::begin(Session& session, const AttributeQuery& query,
                                                 const pki::ConsentTokenClaims& claims,
-                                                const std::string& kind) const {
+                                                const std::string& kind, Way way) const {
   const QueryGrounds grounds = check_consent(session, claims, kind, query.now);
   const Consent& consent = grounds.consent;
   Begun out;
@@ -156,7 +156,7 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
   disclosure.started_at = query.now;
   disclosure.asked_with = consent.known_certificate;
 
-  const auto claim = start_disclosure(session, disclosure, query.idempotent);
+  const auto claim = start_disclosure(session, disclosure, query.idempotent, way);
   if (claim.state == IdempotencyClaim::State::done) {
     out.answer = kept_answer(session, parts_.keys, query.idempotent, claim);
     append_audit(session, query.now,
@@ -204,27 +204,24 @@ Answer AttributeService::answer_unasked(Session& session, const AttributeQuery& 
   return answer;
 }
 
-// Whoever is second with the same key finds it ended: nothing of what was done for that one stays.
+// Whoever is second with the same key finds it ended: nothing of what was done for that one stays,
+// and transact() says so.
 void AttributeService::complete(Session& session, const AttributeQuery& query,
                                 const Disclosure& disclosure, const Answer& answer,
                                 pki::Time now) const {
-  const bool is_first = close_disclosure(
-      session,
-      {.disclosure = disclosure,
-       .request = query.idempotent,
-       .kept =
-           KeptAnswer{answer.status, seal_answer(session, parts_.keys, query.idempotent, answer)},
-       .usage = {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen},
-       .audit = audit_of(disclosure, query.asker.actor(), "disclosure.completed")},
-      now);
-  if (!is_first) {
-    throw Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1});
-  }
+  close_disclosure(session,
+                   {.disclosure = disclosure,
+                    .request = query.idempotent,
+                    .kept = KeptAnswer{answer.status,
+                                       seal_answer(session, parts_.keys, query.idempotent, answer)},
+                    .usage = {day_of(now), disclosure.outcome, query.purpose, 1, disclosure.yen},
+                    .audit = audit_of(disclosure, query.asker.actor(), "disclosure.completed")},
+                   now);
 }
 
 AttributeService::Ended AttributeService::end(Session& session, const AttributeQuery& query,
                                               const Begun& begun, const Heard& heard, Follow follow,
-                                              pki::Time now) const {
+                                              pki::Time now, Way way) const {
   const auto* provided = std::get_if<ProvidedInformation>(&heard.reply);
   const auto* refusal = std::get_if<AuthorityRefusal>(&heard.reply);
   Disclosure disclosure = begun.disclosure;
@@ -278,7 +275,8 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
                            : "no_newer_information";
   if (provided && disclosure.kind == "match") disclosure.outcome = "compared";
   std::vector<AuditEntry> followed;
-  if (follows) followed = follow_certificate(session, *provided, position, locked, disclosure, now);
+  if (follows)
+    followed = follow_certificate(session, *provided, position, locked, disclosure, now, way);
   Answer answer{200, base_of(disclosure)};
   if (provided) {
     answer.body.update(heard.members);
@@ -300,7 +298,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
 std::vector<AuditEntry> AttributeService::follow_certificate(
     Session& session, const ProvidedInformation& provided,
     const std::optional<IssuerPosition>& position, LockedConsent& locked,
-    const Disclosure& disclosure, pki::Time now) const {
+    const Disclosure& disclosure, pki::Time now, Way way) const {
   const CertificateName& newer = provided.newer.certificate;
   const auto issuers = parts_.snapshot();
   std::optional<std::size_t> issuer;
@@ -328,7 +326,12 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
       latest_end(parts_.issuers.issuers[*issuer].config, provided.newer.issued_at);
   certificate.status = checked.status;
   certificate.checked_generation = checked.generation;
-  const HeldCertificate held = hold_or_add_certificate(session, parts_.keys, certificate, now);
+  // Has another consent of this person brought a newer certificate already?
+  const bool is_likely_new =
+      way == Way::free && subject.known_certificate == consent.known_certificate;
+  const HeldCertificate held =
+      is_likely_new ? add_new_certificate(session, parts_.keys, certificate, now)
+                    : hold_or_add_certificate(session, parts_.keys, certificate, now);
   const std::string& certificate_id = held.certificate.certificate_id;
   const CertificateStatus status = held.certificate.status;
 

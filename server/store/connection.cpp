@@ -240,6 +240,7 @@ void rethrow(const std::string& statement) {
     const std::string state = error.sqlstate();
     const std::string text = fmt::format("statement {} failed with SQLSTATE {}", statement, state);
     if (state == "23505") throw AlreadyThere(text, state);
+    if (state == "TK001") throw NotAsRequired(text, state);  // of require() in migrations/0001
     if (state == "40001" || state == "40P01" || state == "55P03") throw Conflict(text, state);
     // Cancelled by a time-out, shutting down, too many connections, disk full; a standby, or a
     // schema that changed beneath what was prepared: another connection may do better.

@@ -39,6 +39,13 @@ class AlreadyThere : public DatabaseError {
   using DatabaseError::DatabaseError;
 };
 
+// What a statement that was posted (sql.hpp) had to find did not hold, so nothing of its
+// transaction was done.
+class NotAsRequired : public DatabaseError {
+ public:
+  using DatabaseError::DatabaseError;
+};
+
 // Another transaction was in the way: do it all again. Database::run does.
 class Conflict : public DatabaseError {
  public:

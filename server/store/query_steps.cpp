@@ -22,14 +22,14 @@ constexpr Statement kGroundsAlone{"query_grounds_alone",
                                   FIND_GROUNDS " FOR SHARE OF s FOR UPDATE OF c"};
 #undef FIND_GROUNDS
 
+// The key first, as claim_idempotency() and insert_disclosure() have it.
 constexpr Statement kOpen{
     "query_open",
     "WITH claimed AS (INSERT INTO idempotency (institution_id, idempotency_key, request_sha256, "
-    "object_id, started_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING 1), "
-    "opened AS (INSERT INTO disclosure (institution_id, disclosure_id, consent_id, subject_id, "
-    "subject_version, kind, attributes, purpose, state, thumbprint, started_at, asked_with) SELECT "
-    "$1, $4, $6, $7, $8, $9, $10, $11, 'started', $12, $5, $13 FROM claimed ON CONFLICT DO NOTHING "
-    "RETURNING 1) SELECT EXISTS (SELECT FROM claimed), EXISTS (SELECT FROM opened)"};
+    "object_id, started_at) VALUES ($1, $2, $3, $4, $5) RETURNING 1) INSERT INTO disclosure "
+    "(institution_id, disclosure_id, consent_id, subject_id, subject_version, kind, attributes, "
+    "purpose, state, thumbprint, started_at, asked_with) SELECT $1, $4, $6, $7, $8, $9, $10, $11, "
+    "'started', $12, $5, $13 FROM claimed"};
 
 constexpr Statement kAnswerGrounds{
     "query_answer_grounds",
@@ -56,7 +56,7 @@ constexpr Statement kSetGivenAndTell{
 // answer. Nothing happens if the first of it does not.
 // clang-format off
 #define FINISHED "EXISTS (SELECT FROM finished)"
-#define CLOSE(KEY)                                                                                \
+#define CLOSE(KEY, AND)                                                                             \
   "WITH finished AS (UPDATE disclosure SET state = $3, outcome = nullif($4, ''), billable = $5, " \
   "yen = $6, ended_at = $7::text::timestamptz WHERE institution_id = $1 AND disclosure_id = $2 "  \
   "AND state = 'started' RETURNING 1), "                                                          \
@@ -67,12 +67,13 @@ constexpr Statement kSetGivenAndTell{
   "u.yen + excluded.yen), "                                                                       \
   AUDIT_ENTRY("$1::text", "$7::text", "$13::text", "$14::text", "$15::text", "$16::text",         \
               FINISHED)                                                                           \
-  " SELECT " FINISHED
+  " SELECT " AND
 // clang-format on
 constexpr Statement kCloseAndKeep{
     "query_close_and_keep",
-    CLOSE("UPDATE idempotency SET response_status = $18, response_sealed = $19")};
-constexpr Statement kCloseAndFree{"query_close_and_free", CLOSE("DELETE FROM idempotency")};
+    CLOSE("UPDATE idempotency SET response_status = $18, response_sealed = $19",
+          "require(" FINISHED ")")};
+constexpr Statement kCloseAndFree{"query_close_and_free", CLOSE("DELETE FROM idempotency", "")};
 #undef CLOSE
 #undef FINISHED
 
@@ -100,16 +101,13 @@ std::optional<QueryGrounds> find_grounds(Session& session, const std::string& co
   return out;
 }
 
-Opening open_disclosure(Session& session, const Disclosure& disclosure,
-                        const IdempotentRequest& request) {
-  const auto rows =
-      sql::exec(session, kOpen, session.institution_id(), request.key, sql::bytea(request.sha256),
-                disclosure.disclosure_id, sql::timestamp(disclosure.started_at),
-                disclosure.consent_id, disclosure.subject_id, disclosure.subject_version,
-                disclosure.kind, sql::text_array(disclosure.attributes), disclosure.purpose,
-                sql::bytea(disclosure.thumbprint), disclosure.asked_with);
-  if (!rows[0][0].as<bool>()) return Opening::key_taken;
-  return rows[0][1].as<bool>() ? Opening::opened : Opening::not_alone;
+void open_disclosure(Session& session, const Disclosure& disclosure,
+                     const IdempotentRequest& request) {
+  sql::post(session, kOpen, session.institution_id(), request.key, sql::bytea(request.sha256),
+            disclosure.disclosure_id, sql::timestamp(disclosure.started_at), disclosure.consent_id,
+            disclosure.subject_id, disclosure.subject_version, disclosure.kind,
+            sql::text_array(disclosure.attributes), disclosure.purpose,
+            sql::bytea(disclosure.thumbprint), disclosure.asked_with);
 }
 
 std::optional<AnswerGrounds> lock_answer_grounds(Session& session, const std::string& consent_id,
@@ -148,21 +146,22 @@ void set_given(Session& session, const Consent& consent, const Subject& subject,
             event.members.dump());
 }
 
-bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now) {
+void close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now) {
   require_lines(end.audit);
   const Disclosure& disclosure = end.disclosure;
   const Usage& usage = end.usage;
   const AuditEntry& audit = end.audit;
   const auto close = [&](const Statement& statement, const auto&... kept) {
-    return sql::exec(session, statement, session.institution_id(), disclosure.disclosure_id,
-                     disclosure.state, disclosure.outcome, disclosure.billable, disclosure.yen,
-                     sql::timestamp(now), usage.day, usage.rule, usage.purpose, usage.uses,
-                     usage.yen, audit.actor, audit.verb, audit.object, audit.detail,
-                     end.request.key, kept...);
+    sql::post(session, statement, session.institution_id(), disclosure.disclosure_id,
+              disclosure.state, disclosure.outcome, disclosure.billable, disclosure.yen,
+              sql::timestamp(now), usage.day, usage.rule, usage.purpose, usage.uses, usage.yen,
+              audit.actor, audit.verb, audit.object, audit.detail, end.request.key, kept...);
   };
-  const auto rows = end.kept ? close(kCloseAndKeep, end.kept->status, sql::bytea(end.kept->sealed))
-                             : close(kCloseAndFree);
-  return rows[0][0].as<bool>();
+  if (end.kept) {
+    close(kCloseAndKeep, end.kept->status, sql::bytea(end.kept->sealed));
+  } else {
+    close(kCloseAndFree);
+  }
 }
 
 }  // namespace server

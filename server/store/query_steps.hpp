@@ -40,15 +40,11 @@ enum class ConsentLock : std::uint8_t { shared, alone };
                                                        const std::string& token_id,
                                                        ConsentLock lock);
 
-// Claims the key for this disclosure and writes it down as `started`. Where that is not to be had,
-// claim_idempotency() and insert_disclosure() tell why, and what of it has happened.
-enum class Opening : std::uint8_t {
-  opened,     // both
-  key_taken,  // nothing: the key was claimed before
-  not_alone,  // the key is claimed; another query of the consent is `started`
-};
-[[nodiscard]] Opening open_disclosure(Session& session, const Disclosure& disclosure,
-                                      const IdempotentRequest& request);
+// Claims the key for this disclosure and writes it down as `started`, where neither is expected to
+// be taken. Else what comes next in the session, or its commit, throws AlreadyThere; then
+// claim_idempotency() and insert_disclosure() tell, in another transaction, what is in the way.
+void open_disclosure(Session& session, const Disclosure& disclosure,
+                     const IdempotentRequest& request);
 
 // Once the authority has answered: the consent with its subject, as lock_consent() has them, and
 // the issuer of the newer certificate, if there is one, as lock_issuer() has it.
@@ -68,7 +64,8 @@ void set_given(Session& session, const Consent& consent, const Subject& subject,
 
 // The end of a disclosure: started → state, outcome, billable, yen, ended_at; what it cost (if
 // `usage.uses` is not 0); what its key answers from now on, or that it is free again; the audit.
-// False, and nothing done, if it was not `started` any more.
+// If it was not `started` any more, nothing is done; with an answer to be kept, nothing of the
+// whole transaction either: what comes next, or the commit, throws NotAsRequired.
 struct KeptAnswer {
   unsigned status = 0;
   std::vector<std::uint8_t> sealed;
@@ -80,6 +77,6 @@ struct DisclosureEnd {
   Usage usage;
   AuditEntry audit;
 };
-bool close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now);
+void close_disclosure(Session& session, const DisclosureEnd& end, pki::Time now);
 
 }  // namespace server

@@ -27,22 +27,27 @@ constexpr Statement kAddSubject{
   "INSERT INTO certificate (institution_id, certificate_id, subject_id, issuer_key_hash, " \
   "serial_mac, serial_sealed, not_after, status, reason, revoked_at, status_at, "          \
   "checked_generation, registered_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, "             \
-  "nullif($9::smallint, 15), $10, $11, $12, $13" WHEN                                      \
-  " ON CONFLICT (institution_id, issuer_key_hash, serial_mac) DO NOTHING RETURNING "       \
-  "certificate_id, subject_id, status"
+  "nullif($9::smallint, 15), $10, $11, $12, $13" WHEN
+#define ADD_UNLESS_THERE(WHEN)                                                       \
+  ADD_CERTIFICATE(WHEN)                                                              \
+  " ON CONFLICT (institution_id, issuer_key_hash, serial_mac) DO NOTHING RETURNING " \
+  "certificate_id, "                                                                 \
+  "subject_id, status"
 #define FIND_CERTIFICATE(MAC) \
   "SELECT certificate_id, subject_id, status FROM certificate WHERE institution_id = $1 AND " MAC
 
-constexpr Statement kAddCertificate{"certificate_add", ADD_CERTIFICATE("")};
+constexpr Statement kAddCertificate{"certificate_add", ADD_UNLESS_THERE("")};
+constexpr Statement kAddNew{"certificate_add_new", ADD_CERTIFICATE("")};
 constexpr Statement kFindCertificate{"certificate_find",
                                      FIND_CERTIFICATE("issuer_key_hash = $2 AND serial_mac = $3")};
 constexpr Statement kHoldOrAdd{
     "certificate_hold_or_add",
     "WITH found AS (" FIND_CERTIFICATE("issuer_key_hash = $4 AND serial_mac = $5")
-    " FOR SHARE), added AS (" ADD_CERTIFICATE(" WHERE NOT EXISTS (SELECT FROM found)")
+    " FOR SHARE), added AS (" ADD_UNLESS_THERE(" WHERE NOT EXISTS (SELECT FROM found)")
     ") SELECT *, false FROM found UNION ALL SELECT *, true FROM added"};
 
 #undef FIND_CERTIFICATE
+#undef ADD_UNLESS_THERE
 #undef ADD_CERTIFICATE
 
 // One that was taken for expired is as the lists say, by a generation of now.
@@ -112,8 +117,10 @@ KnownCertificate known_certificate(const pqxx::row& row) {
   return {row[0].as<std::string>(), row[1].as<std::string>(), status_of(row[2].c_str())};
 }
 
-pqxx::result write_certificate(Session& session, const Statement& statement, KeyRing& keys,
-                               const NewCertificate& certificate, pki::Time now) {
+// Calls `write` with the certificate's id and the parameters of the statements that add it.
+template <class Write>
+auto write_certificate(Session& session, KeyRing& keys, const NewCertificate& certificate,
+                       pki::Time now, const Write& write) {
   const std::string id = make_id(kCertificateId);
   const auto mac = keys.serial_mac(session, certificate.issuer, certificate.serial);
   const auto sealed =
@@ -122,12 +129,19 @@ pqxx::result write_certificate(Session& session, const Statement& statement, Key
   const pki::Reason reason = revocation ? revocation->reason : pki::Reason::absent;
   const std::optional<pki::Time> revoked_at =
       revocation ? std::optional(revocation->date) : std::nullopt;
-  return sql::exec(session, statement, certificate.institution_id, id, certificate.subject_id,
-                   sql::bytea(certificate.issuer), sql::bytea(mac), sql::bytea(sealed),
-                   sql::timestamp(certificate.not_after), name_of(certificate.status.status),
-                   static_cast<int>(reason), sql::timestamp(revoked_at),
-                   sql::timestamp(certificate.status.as_of), number(certificate.checked_generation),
-                   sql::timestamp(now));
+  return write(certificate.institution_id, id, certificate.subject_id,
+               sql::bytea(certificate.issuer), sql::bytea(mac), sql::bytea(sealed),
+               sql::timestamp(certificate.not_after), name_of(certificate.status.status),
+               static_cast<int>(reason), sql::timestamp(revoked_at),
+               sql::timestamp(certificate.status.as_of), number(certificate.checked_generation),
+               sql::timestamp(now));
+}
+
+pqxx::result exec_certificate(Session& session, const Statement& statement, KeyRing& keys,
+                              const NewCertificate& certificate, pki::Time now) {
+  return write_certificate(session, keys, certificate, now, [&](const auto&... row) {
+    return sql::exec(session, statement, row...);
+  });
 }
 
 }  // namespace
@@ -189,17 +203,27 @@ std::string serial_place(const std::string& certificate_id) {
 std::optional<std::string> add_watched_certificate(Session& session, KeyRing& keys,
                                                    const NewCertificate& certificate,
                                                    pki::Time now) {
-  const auto rows = write_certificate(session, kAddCertificate, keys, certificate, now);
+  const auto rows = exec_certificate(session, kAddCertificate, keys, certificate, now);
   if (rows.empty()) return std::nullopt;
   return rows[0][0].as<std::string>();
 }
 
 HeldCertificate hold_or_add_certificate(Session& session, KeyRing& keys,
                                         const NewCertificate& certificate, pki::Time now) {
-  auto rows = write_certificate(session, kHoldOrAdd, keys, certificate, now);
+  auto rows = exec_certificate(session, kHoldOrAdd, keys, certificate, now);
   // Added by somebody else while we looked, who has committed by now.
-  if (rows.empty()) rows = write_certificate(session, kHoldOrAdd, keys, certificate, now);
+  if (rows.empty()) rows = exec_certificate(session, kHoldOrAdd, keys, certificate, now);
   return {known_certificate(rows.at(0)), rows[0][3].as<bool>()};
+}
+
+HeldCertificate add_new_certificate(Session& session, KeyRing& keys,
+                                    const NewCertificate& certificate, pki::Time now) {
+  return write_certificate(
+      session, keys, certificate, now,
+      [&](const std::string& institution_id, const std::string& id, const auto&... rest) {
+        sql::post(session, kAddNew, institution_id, id, rest...);
+        return HeldCertificate{{id, certificate.subject_id, certificate.status.status}, true};
+      });
 }
 
 std::optional<KnownCertificate> find_certificate(Session& session, KeyRing& keys,

@@ -129,6 +129,10 @@ struct HeldCertificate {
 [[nodiscard]] HeldCertificate hold_or_add_certificate(Session& session, KeyRing& keys,
                                                       const NewCertificate& certificate,
                                                       pki::Time now);
+// The same, where the institution is not expected to have it. If it has, what comes next in the
+// session, or its commit, throws AlreadyThere.
+[[nodiscard]] HeldCertificate add_new_certificate(Session& session, KeyRing& keys,
+                                                  const NewCertificate& certificate, pki::Time now);
 
 // It was shown, and by that generation it is good: when it ends is known for certain.
 void set_certificate_end(Session& session, const std::string& institution_id,

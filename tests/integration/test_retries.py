@@ -206,6 +206,40 @@ def test_check_19_the_server_dies_while_the_authority_is_asked(town):
     assert town.billing()["yen"] == fee + 20
 
 
+def test_whoever_was_overtaken_by_their_own_retry_leaves_nothing(town):
+    """Its answer comes last: not one row of its transaction stays, and it says that another was first."""
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent)
+    fee, key, answers = town.billing()["yen"], str(uuid.uuid4()), []
+    town.country.fail(path="/v1/four-information", kind="delay", value=int(min(seconds(2), 4) * 1000), count=1)  # below [authority] timeout
+
+    def send():
+        with town.a.client() as client:
+            answers.append(town.query(client, consent["token"], key=key))
+
+    slow = threading.Thread(target=send)
+    slow.start()
+    started = "SELECT disclosure_id FROM disclosure WHERE consent_id = %s AND state = 'started'"
+    ((disclosure,),) = wait_until(lambda: town.rows(started, consent["consent_id"]), 5, "the question")
+    town.rows("UPDATE idempotency SET started_at = started_at - interval '1 minute' WHERE idempotency_key = %s", key)
+    send()
+    before = town.rows("SELECT verb, detail FROM audit WHERE object = %s", disclosure)
+    used = town.rows("SELECT sum(uses), sum(yen) FROM usage WHERE institution_id = %s", town.a.id)
+    slow.join()
+    town.country.heal()
+    quick, overtaken = answers
+    assert quick.status == 200 and quick.json["outcome"] == "provided"
+    assert overtaken.is_problem("idempotency-in-progress", 409) and overtaken.headers["retry-after"]
+    assert town.rows("SELECT verb, detail FROM audit WHERE object = %s", disclosure) == before
+    assert [verb for verb, _ in before] == ["disclosure.completed"]
+    assert town.rows("SELECT sum(uses), sum(yen) FROM usage WHERE institution_id = %s", town.a.id) == used
+    with town.a.client() as client:
+        assert town.query(client, consent["token"], key=key).json == quick.json
+    assert town.billing()["yen"] == fee + 20
+
+
 def test_the_authority_is_away(town, client):
     person = town.somebody()
     consent = town.consent(person)
