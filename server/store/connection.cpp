@@ -236,12 +236,16 @@ void rethrow(const std::string& statement) {
     throw;
   } catch (const pqxx::broken_connection&) {
     throw DatabaseUnavailable(fmt::format("the database went away during {}", statement));
+  } catch (const pqxx::deadlock_detected&) {  // no sql_error to libpqxx, nor is the next one
+    throw Conflict(fmt::format("statement {} was in a deadlock", statement), "40P01");
+  } catch (const pqxx::serialization_failure&) {
+    throw Conflict(fmt::format("statement {} can't be serialized", statement), "40001");
   } catch (const pqxx::sql_error& error) {
     const std::string state = error.sqlstate();
     const std::string text = fmt::format("statement {} failed with SQLSTATE {}", statement, state);
     if (state == "23505") throw AlreadyThere(text, state);
     if (state == "TK001") throw NotAsRequired(text, state);  // of require() in migrations/0001
-    if (state == "40001" || state == "40P01" || state == "55P03") throw Conflict(text, state);
+    if (state == "55P03") throw Conflict(text, state);
     // Cancelled by a time-out, shutting down, too many connections, disk full; a standby, or a
     // schema that changed beneath what was prepared: another connection may do better.
     const bool is_passing = state.starts_with("57") || state.starts_with("53") ||

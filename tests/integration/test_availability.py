@@ -2,6 +2,7 @@
 import time
 from types import SimpleNamespace
 
+import psycopg2
 import pytest
 from support import crl
 from support.crl import Entry
@@ -169,6 +170,28 @@ def test_a_server_whose_lists_are_behind_asks_again_soon(watching, authority):
         assert state(made, known[0]) == "awaiting_certificate"
         made.query("UPDATE issuer SET target_generation = target_generation - 1")
         wait_until(lambda: state(made, known[0]) == "available", 20, "an update")
+
+
+def test_what_the_authority_said_is_not_lost_if_others_are_in_the_way(watching, authority):
+    made = watching(first_check="1h")
+    revoke(made)
+    known = made.register([0x72])[0x72]
+    with made.installation.serve() as server:
+        revoke(made, 0x72)
+        wait_until(lambda: made.query("SELECT 1 FROM awaiting WHERE checks > 0"), what="the first answer")
+        authority.says[0x72] = 0x7772
+        options = "-c search_path=tashika -c deadlock_timeout=30s"  # so that the server is the one that gives way
+        with psycopg2.connect(made.url, options=options) as other, other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM subject WHERE subject_id = %s FOR UPDATE", (known[0],))
+            made.query("UPDATE awaiting SET next_check_at = now()")
+            held = ("SELECT (classid::bigint::bit(32) || objid::bigint::bit(32))::bit(64)::bigint FROM pg_locks l WHERE "
+                    "locktype = 'advisory' AND mode = 'ShareLock' AND EXISTS (SELECT FROM pg_locks w WHERE w.pid = l.pid AND NOT w.granted)")
+            [[issuer]] = wait_until(lambda: made.query(held), what="the answer to wait for the subject")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (issuer,))
+        other.close()
+        wait_until(lambda: state(made, known[0]) == "available", 20, "an update")
+        checks = Metrics(server.ops("/metrics")[1])
+    assert checks.value("tashika_availability_checks_total", outcome="available") == 1
 
 
 def test_without_consent_nobody_is_asked(watching, authority):
