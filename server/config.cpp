@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "libpki/oid.hpp"
 #include "server/config_section.hpp"
 #include "server/files.hpp"
 
@@ -101,7 +102,16 @@ IssuerConfig read_issuer(Section section) {
   out.crl_id = section.flag("crl_id");
   if (section.get("archive_cutoff") != nullptr) read_archive_cutoff(section, out);
   section.integer("certificate_years_max", out.certificate_years_max, 1, 50);
-  out.consent_policies = section.texts("consent_policies");
+  for (const std::string& policy : section.texts("consent_policies")) {
+    if (auto oid = pki::oid_from_string(policy)) {
+      out.consent_policies.push_back(*std::move(oid));
+    } else {
+      section.fault(*section.get("consent_policies"),
+                    fmt::format("`consent_policies` holds \"{}\", which is no OID such as "
+                                "\"1.2.392.200149.8.5.1.1.20\"",
+                                policy));
+    }
+  }
   if (const toml::table* table = section.table("responder")) {
     out.responder = read_responder(section.child(*table, "[issuers.responder]"));
   }

@@ -78,9 +78,9 @@ struct IssuerConfig {
   std::chrono::hours archive_retention{0};
   std::optional<ResponderConfig> responder;
 
-  // Certificates of this issuer that hold one of these policies (dotted OIDs) may sign consents.
-  // Empty: all that look like JPKI's signing certificates.
-  std::vector<std::string> consent_policies;
+  // Certificates of this issuer that hold one of these policies (content octets of OIDs) may sign
+  // consents. Empty: all that look like JPKI's signing certificates.
+  std::vector<std::vector<std::uint8_t>> consent_policies;
 };
 
 struct IndexConfig {

@@ -6,7 +6,6 @@
 
 #include "libpki/cms.hpp"
 #include "libpki/jpki_profile.hpp"
-#include "libpki/oid.hpp"
 #include "server/platform/problem.hpp"
 
 namespace server {
@@ -91,10 +90,6 @@ EvidenceChecker::EvidenceChecker(const IssuerSet& issuers, std::chrono::seconds 
     : issuers_(issuers), window_(window), read_(std::move(read)) {
   for (const ServedIssuer& issuer : issuers.issuers) {
     watched_.push_back(watched_issuer(issuer.config.name, issuer.certificate->certificate));
-    auto& allowed = policies_.emplace_back();
-    for (const std::string& dotted : issuer.config.consent_policies) {
-      if (auto octets = pki::oid_from_string(dotted)) allowed.push_back(std::move(*octets));
-    }
   }
 }
 
@@ -118,7 +113,8 @@ CheckedEvidence EvidenceChecker::check(const Evidence& evidence, const Agreement
   if (!certificate) fail_with(ProblemKind::evidence_malformed, certificate.error());
 
   const std::size_t issuer = issuer_of(*certificate);
-  const std::vector<pki::Bytes> policies(policies_[issuer].begin(), policies_[issuer].end());
+  const auto& allowed = issuers_.issuers[issuer].config.consent_policies;
+  const std::vector<pki::Bytes> policies(allowed.begin(), allowed.end());
   if (const auto kind = pki::check_signing_certificate(*certificate, policies); !kind) {
     fail_with(ProblemKind::evidence_certificate_unsupported, kind.error());
   }

@@ -93,8 +93,7 @@ class EvidenceChecker {
   const IssuerSet& issuers_;
   const std::chrono::seconds window_;
   const ReadDocument read_;
-  std::vector<WatchedIssuer> watched_;                            // by issuer
-  std::vector<std::vector<std::vector<std::uint8_t>>> policies_;  // by issuer, as OID octets
+  std::vector<WatchedIssuer> watched_;  // by issuer
 };
 
 // How far a consented_at may be ahead of our clock.

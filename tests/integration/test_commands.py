@@ -186,6 +186,8 @@ unlisted = "perhaps"
 listen = "127.0.0.1"
 threads = "two"
 max_age = "1 fortnight"
+[[issuers]]
+consent_policies = ["1.2.392.200149.8.5.1.1.20", "1.2.392.200149.8.5.1.1.2O"]
 """
 
 
@@ -195,11 +197,12 @@ def test_every_fault_of_a_configuration_is_told_at_once_with_its_line(tmp_path, 
     result = tashika(*command, "--config", tmp_path / "faulty.toml")
     assert result.returncode == 2
     text = said(result)
-    for line in (5, 6, 8, 9, 10):
+    for line in (5, 6, 8, 9, 10, 12):
         assert re.search(rf"(:|line ){line}\b", text), f"nothing about line {line} in: {text}"
     assert re.search(r"certificat\b.*\bcertificate\b", text), "the nearest known key is not named"
     assert "good" in text and "unknown" in text, "the permitted values are not named"
     assert re.search(r"\bcrl\b", text), "the missing key is not named"
+    assert "1.1.2O" in text and "1.1.20\", which" not in text, "the policy that is none is not named, or another one is"
 
 
 @pytest.mark.parametrize("content, pattern", [("[index\n", r"(:|line )1\b"), ("", r"index|issuers"),
