@@ -19,7 +19,7 @@ constexpr std::chrono::minutes kClaimFor{5};
 // After an answer that leads to another question. Not at once: an authority that answers in a
 // circle must not be asked without end.
 constexpr std::chrono::seconds kAskAgain{1};
-// Where detection works with newer lists than we have: they are on their way, mostly.
+// Where detection works with newer lists than we have: mostly they are on their way.
 constexpr std::chrono::seconds kListsBehind{5};
 constexpr int kAttempts = 3;  // if others are in the way
 
@@ -85,7 +85,7 @@ AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRi
       } catch (const Conflict&) {
         if (left > 0) continue;
         log(Level::warning, "availability_not_recorded",
-            {{"consent", consent}, {"error", "others were in the way"}});
+            {{"consent", consent}, {"error", "others were in the way; asked again in minutes"}});
       } catch (const std::exception& error) {  // its own trouble, and nobody else's
         log(Level::error, "availability_not_recorded",
             {{"consent", consent}, {"error", error.what()}});
@@ -101,7 +101,8 @@ AvailabilityChecks::Counts AvailabilityChecks::run(Connection& connection, KeyRi
       counts = with_it;
     });
   }
-  attempt("", [&] { record_waiting(connection, to_ask, now + kClaimFor, answered); });
+  attempt("those that wait on",
+          [&] { record_waiting(connection, to_ask, now + kClaimFor, answered); });
   return counts;
 }
 
@@ -226,7 +227,9 @@ void AvailabilityChecks::record_newer(Session& session, KeyRing& keys, const Iss
   const auto version = lock_waiting(session, check);
   if (!version) return;
   if (!checked) {
-    wait_longer(session, check, now + kListsBehind, Counted::no);
+    const std::chrono::seconds known_for = now - check.lapsed_at.value_or(now);
+    const auto pause = std::min(check_pause(config_, 0, dice()), std::max(kListsBehind, known_for));
+    wait_longer(session, check, now + pause, Counted::no);
     return;
   }
   const HeldCertificate held = hold_or_add_certificate(
