@@ -49,7 +49,9 @@ auto AttributeService::transact(Connection& connection, const AttributeQuery& qu
     } catch (const AlreadyThere&) {
       return attempt(Way::unknown);
     }
-  } catch (const NotAsRequired&) {  // another request with this key has ended it meanwhile
+  } catch (const NotAsRequired&) {
+    // Somebody has ended the disclosure meanwhile: a retry with the same key, or who took us for
+    // dead. The same key goes on with it.
     throw Problem(ProblemKind::idempotency_in_progress).retry_after(std::chrono::seconds{1});
   }
 }

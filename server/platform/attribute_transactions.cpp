@@ -326,9 +326,9 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
       latest_end(parts_.issuers.issuers[*issuer].config, provided.newer.issued_at);
   certificate.status = checked.status;
   certificate.checked_generation = checked.generation;
-  // Has another consent of this person brought a newer certificate already?
+  // Unless the checks, or another consent of this person, have found a newer one already.
   const bool is_likely_new =
-      way == Way::free && subject.known_certificate == consent.known_certificate;
+      way == Way::free && subject.watched_certificate == consent.known_certificate;
   const HeldCertificate held =
       is_likely_new ? add_new_certificate(session, parts_.keys, certificate, now)
                     : hold_or_add_certificate(session, parts_.keys, certificate, now);

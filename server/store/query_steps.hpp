@@ -41,7 +41,7 @@ enum class ConsentLock : std::uint8_t { shared, alone };
                                                        ConsentLock lock);
 
 // Claims the key for this disclosure and writes it down as `started`, where neither is expected to
-// be taken. Else what comes next in the session, or its commit, throws AlreadyThere; then
+// be taken. Else it, what comes next in the session, or the commit throws AlreadyThere; then
 // claim_idempotency() and insert_disclosure() tell, in another transaction, what is in the way.
 void open_disclosure(Session& session, const Disclosure& disclosure,
                      const IdempotentRequest& request);
@@ -65,7 +65,7 @@ void set_given(Session& session, const Consent& consent, const Subject& subject,
 // The end of a disclosure: started → state, outcome, billable, yen, ended_at; what it cost (if
 // `usage.uses` is not 0); what its key answers from now on, or that it is free again; the audit.
 // If it was not `started` any more, nothing is done; with an answer to be kept, nothing of the
-// whole transaction either: what comes next, or the commit, throws NotAsRequired.
+// whole transaction either: it, what comes next, or the commit throws NotAsRequired.
 struct KeptAnswer {
   unsigned status = 0;
   std::vector<std::uint8_t> sealed;

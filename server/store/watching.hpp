@@ -129,8 +129,8 @@ struct HeldCertificate {
 [[nodiscard]] HeldCertificate hold_or_add_certificate(Session& session, KeyRing& keys,
                                                       const NewCertificate& certificate,
                                                       pki::Time now);
-// The same, where the institution is not expected to have it. If it has, what comes next in the
-// session, or its commit, throws AlreadyThere.
+// The same, where the institution is not expected to have it. If it has, this, what comes next in
+// the session, or its commit throws AlreadyThere.
 [[nodiscard]] HeldCertificate add_new_certificate(Session& session, KeyRing& keys,
                                                   const NewCertificate& certificate, pki::Time now);
 

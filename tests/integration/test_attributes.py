@@ -37,6 +37,21 @@ def test_nothing_has_changed(town, client):
     assert town.billing() == before
 
 
+def test_no_transaction_is_undone_where_nobody_is_in_the_way(town, client, cluster):
+    """What is expected, and so not asked for first, is right: also if the newer certificate was found before."""
+    people = [town.somebody() for _ in range(3)]
+    consents = [town.consent(person) for person in people]
+    for person in people:
+        lapse(town, person)
+    for consent in consents:
+        lapsed(town, consent, "available")
+    before = cluster.log().count("ERROR")
+    for consent in consents:
+        assert town.query(client, consent["token"]).json["outcome"] == "provided"
+        assert town.query(client, consent["token"]).json["outcome"] == "no_newer_information"
+    assert cluster.log().count("ERROR") == before
+
+
 def test_the_address_changes_and_is_given_once(town, client):
     person = town.somebody()
     consent, fee = town.consent(person), town.billing()["yen"]
