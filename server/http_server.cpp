@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "server/log.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 
@@ -153,10 +154,7 @@ class HttpServer::Worker {
 
   void on_tick() {
     now_ = Clock::now();
-    if (options_.tls) {
-      options_.tls->refresh(
-          std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-    }
+    if (options_.tls) options_.tls->refresh(wall_clock());
     const bool draining = draining_since_ != Clock::time_point{};
     const bool overdue = draining && now_ - draining_since_ > options_.drain_timeout;
     for (auto at = connections_.begin(); at != connections_.end();) {

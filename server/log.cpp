@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 
 #include "libpki/asn1_time.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
@@ -25,7 +25,7 @@ constexpr std::string_view name(Level level) {
 void log(Level level, std::string_view event,
          std::initializer_list<std::pair<const char*, nlohmann::json>> fields) {
   static const bool to_terminal = ::isatty(STDERR_FILENO) == 1;
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const pki::Time now = wall_clock();
   std::string line;
   if (to_terminal) {
     line = fmt::format("{} {:7} {}", pki::to_string(now), name(level), event);

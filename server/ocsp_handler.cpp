@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include "libpki/ocsp_get.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
@@ -13,10 +14,6 @@ namespace {
 constexpr std::string_view kNoStore =
     "Content-Type: application/ocsp-response\r\nCache-Control: no-store\r\n";
 constexpr std::string_view kNoStoreText = "Content-Type: text/plain\r\nCache-Control: no-store\r\n";
-
-pki::Time wall_clock() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
 
 // Does one of the entity tags in an If-None-Match field mean `etag`? Weak comparison, as RFC
 // 9110 13.1.2 asks.

@@ -1,5 +1,7 @@
 #include "server/signing_pool.hpp"
 
+#include "server/wall_clock.hpp"
+
 namespace server {
 
 SigningPool::SigningPool(const IssuerSet& issuers, const OcspConfig& config,
@@ -43,9 +45,8 @@ void SigningPool::work(OcspService& service) {
       continue;
     }
     service.adopt(next.job.snapshot);
-    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     const auto answer =
-        service.answer(next.job.request, next.job.scope, now, OcspService::Signing::any);
+        service.answer(next.job.request, next.job.scope, wall_clock(), OcspService::Signing::any);
     next.job.done(*answer);
     service.forget();
   }

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "server/config.hpp"
+
 namespace server {
 
 // Exit codes of every command.
@@ -20,6 +22,10 @@ inline constexpr int kExitUsage = 2;   // wrong usage or configuration
 [[nodiscard]] inline std::string counted(std::uint64_t count, std::string_view noun) {
   return std::to_string(count) + ' ' + std::string(noun) + (count == 1 ? "" : "s");
 }
+
+// The section [database], for commands that need it; without it, a ConfigError that says so. From
+// here on no core dump shows what they read.
+[[nodiscard]] DatabaseConfig database_of(const Config& config);
 
 // What main runs once the command line was understood.
 using Run = std::function<int()>;

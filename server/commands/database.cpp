@@ -5,21 +5,16 @@
 #include <nlohmann/json.hpp>
 
 #include "server/commands/commands.hpp"
-#include "server/config.hpp"
 #include "server/files.hpp"
 #include "server/private_memory.hpp"
 #include "server/store/audit.hpp"
 #include "server/store/key_ring.hpp"
 #include "server/store/migration.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
-namespace {
 
-pki::Time wall_clock() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
-const DatabaseConfig& database_of(const Config& config) {
+DatabaseConfig database_of(const Config& config) {
   if (!config.database) {
     throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
                                    config.path.string())});
@@ -27,6 +22,8 @@ const DatabaseConfig& database_of(const Config& config) {
   keep_memory_private();
   return *config.database;
 }
+
+namespace {
 
 struct MigrateOptions {
   std::filesystem::path config;
@@ -62,8 +59,7 @@ int show_status(const DatabaseConfig& database, bool json) {
 }
 
 int run_migrate(const MigrateOptions& options) {
-  const Config config = load_config(options.config);
-  const DatabaseConfig& database = database_of(config);
+  const DatabaseConfig database = database_of(load_config(options.config));
   if (options.status) return show_status(database, options.json);
   const auto applied = migrate(database, wall_clock());
   for (const std::string& name : applied) fmt::print("applied {}\n", name);
@@ -99,8 +95,7 @@ std::vector<AuditHead> read_heads(const std::filesystem::path& path) {
 }
 
 int run_audit_verify(const AuditOptions& options) {
-  const Config config = load_config(options.config);
-  DatabaseConfig database = database_of(config);
+  DatabaseConfig database = database_of(load_config(options.config));
   database.statement_timeout = std::chrono::hours{1};
   Connection connection(database);
   Session session(connection, Session::Snapshot{});  // rows are written meanwhile

@@ -1,26 +1,14 @@
 // tashika feed: what an operator must do for the feeds of changes.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "server/commands/commands.hpp"
-#include "server/config.hpp"
-#include "server/private_memory.hpp"
 #include "server/store/feed.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
-
-Connection connect(const std::filesystem::path& file) {
-  const Config config = load_config(file);
-  if (!config.database) {
-    throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
-                                   config.path.string())});
-  }
-  keep_memory_private();
-  return Connection(*config.database);
-}
 
 struct StatusOptions {
   std::filesystem::path config;
@@ -43,7 +31,7 @@ nlohmann::ordered_json json_of(const FeedStatus& feed) {
 }
 
 int run_status(const StatusOptions& options) {
-  Connection connection = connect(options.config);
+  Connection connection(database_of(load_config(options.config)));
   Session session(connection);
   const auto feeds = feed_status(session);
   if (options.json) {
@@ -67,10 +55,9 @@ int run_status(const StatusOptions& options) {
 }
 
 int run_new_epoch(const std::filesystem::path& file) {
-  Connection connection = connect(file);
+  Connection connection(database_of(load_config(file)));
   Session session(connection);
-  const std::size_t feeds = raise_feed_epoch(
-      session, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  const std::size_t feeds = raise_feed_epoch(session, wall_clock());
   session.commit();
   fmt::print("a new epoch for {}: the cursors of before are refused\n", counted(feeds, "feed"));
   return kExitOk;

@@ -17,6 +17,7 @@
 #include "server/log.hpp"
 #include "server/platform/detection.hpp"
 #include "server/private_memory.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
@@ -36,10 +37,6 @@ extern "C" void explain_bus_error(int) {
       "nothing was published\n";
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
   ::_exit(kExitFailed);
-}
-
-pki::Time now() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
 // "CRL number 12", "CRL number 12, delta 15", "1900 lists, 12 deltas".
@@ -87,7 +84,7 @@ void detect(const DatabaseConfig& database, const IssuerConfig& issuer, const In
   const WatchedIssuer watched = watched_issuer(issuer.name, certificate->certificate);
   const IndexDirectory directory(index, issuer.name);
   for (int look = 0; look < kLooks; ++look) {
-    const DetectionReport report = detect_changes(connection, keys, watched, directory, now);
+    const DetectionReport report = detect_changes(connection, keys, watched, directory, wall_clock);
     if (report.kind == DetectionReport::Kind::detected) {
       fmt::print("{}: changes detected: {}\n", issuer.name, counts_text(report.counts));
     }
@@ -132,7 +129,7 @@ bool ingest_all(const Config& config, const std::string& only, LargeChange large
       all_well = false;
     };
     try {
-      const IngestOutcome outcome = ingest(config, issuer, large_change, now);
+      const IngestOutcome outcome = ingest(config, issuer, large_change, wall_clock);
       print(issuer, outcome);
       if (!outcome.issued_fault.empty()) {
         fmt::print(stderr,

@@ -2,17 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "libpki/x509.hpp"
 #include "server/commands/commands.hpp"
-#include "server/config.hpp"
 #include "server/files.hpp"
-#include "server/private_memory.hpp"
 #include "server/store/institutions.hpp"
 #include "server/store/key_ring.hpp"
 #include "server/tls.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
@@ -27,24 +25,15 @@ struct Options {
   bool json = false;
 };
 
-pki::Time wall_clock() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 // A platform transaction on the configured database.
 class Work {
  public:
   explicit Work(const Options& options)
-      : config_(load_config(options.config)), connection_(database()), session_(connection_) {}
+      : database_(database_of(load_config(options.config))),
+        connection_(database_),
+        session_(connection_) {}
 
-  [[nodiscard]] const DatabaseConfig& database() const {
-    if (!config_.database) {
-      throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
-                                     config_.path.string())});
-    }
-    keep_memory_private();
-    return *config_.database;
-  }
+  [[nodiscard]] const DatabaseConfig& database() const { return database_; }
   Session& session() { return session_; }
 
   Institution institution(const std::string& name) {
@@ -57,7 +46,7 @@ class Work {
   }
 
  private:
-  Config config_;
+  const DatabaseConfig database_;
   Connection connection_;
   Session session_;
 };

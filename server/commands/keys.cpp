@@ -1,13 +1,11 @@
 // tashika keys: the key-encryption key, and what it wraps.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "server/commands/commands.hpp"
-#include "server/config.hpp"
-#include "server/private_memory.hpp"
 #include "server/store/key_rotation.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
@@ -18,18 +16,8 @@ struct Options {
   bool json = false;
 };
 
-DatabaseConfig database_of(const Options& options) {
-  Config config = load_config(options.config);
-  if (!config.database) {
-    throw ConfigError({fmt::format("{}: this command needs the section [database] with `url`",
-                                   config.path.string())});
-  }
-  keep_memory_private();
-  return *std::move(config.database);
-}
-
 int run_list(const Options& options) {
-  const DatabaseConfig database = database_of(options);
+  const DatabaseConfig database = database_of(load_config(options.config));
   Connection connection(database);
   Session session(connection);
   auto wraps = count_wrapped(session);
@@ -58,11 +46,9 @@ int run_list(const Options& options) {
 }
 
 int run_rotate(const Options& options) {
-  const DatabaseConfig database = database_of(options);
+  const DatabaseConfig database = database_of(load_config(options.config));
   Connection connection(database);
-  const RotationReport report =
-      rotate_keys(connection, database.key_encryption_key,
-                  std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  const RotationReport report = rotate_keys(connection, database.key_encryption_key, wall_clock());
   if (options.forget_old) KeyFile::keep_newest(database.key_encryption_key);
   if (options.json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"kek", report.kek},

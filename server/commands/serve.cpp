@@ -18,6 +18,7 @@
 #include "server/snapshot_keeper.hpp"
 #include "server/status_report.hpp"
 #include "server/tls_report.hpp"
+#include "server/wall_clock.hpp"
 
 namespace server {
 namespace {
@@ -26,10 +27,6 @@ struct Options {
   std::filesystem::path config;
   bool check = false;
 };
-
-pki::Time wall_clock() {
-  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
 
 unsigned threads_of(std::uint32_t configured) {
   return configured != 0 ? configured : std::max(1U, std::thread::hardware_concurrency());
