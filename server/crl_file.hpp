@@ -2,7 +2,6 @@
 // a Refused that names the file, the fault and the cure.
 #pragma once
 
-#include <functional>
 #include <future>
 #include <memory>
 #include <string>

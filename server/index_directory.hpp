@@ -12,7 +12,6 @@
 // A generation appears by rename, whole or not at all, and is never changed afterwards.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>

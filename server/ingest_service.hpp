@@ -5,7 +5,6 @@
 // result.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>

@@ -1,7 +1,5 @@
 #include "server/api/platform_server.hpp"
 
-#include <fmt/format.h>
-
 #include <thread>
 
 #include "server/api/changes_routes.hpp"

@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "server/background.hpp"

@@ -1,7 +1,5 @@
 #include "server/platform/evidence.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "libpki/cms.hpp"

@@ -1,6 +1,5 @@
 #include "server/platform/problem.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace server {

@@ -1,7 +1,5 @@
 #include "server/store/consent_tokens.hpp"
 
-#include <algorithm>
-
 #include "server/store/sql.hpp"
 
 namespace server {

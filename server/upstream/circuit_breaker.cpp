@@ -1,7 +1,5 @@
 #include "server/upstream/circuit_breaker.hpp"
 
-#include <algorithm>
-
 namespace server {
 
 std::optional<CircuitBreaker::Pass> CircuitBreaker::admit(Clock::time_point now) {

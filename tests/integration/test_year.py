@@ -8,7 +8,7 @@ import random
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from support.country import FAKETIME, STANDIN, Country, Operator, format_time, is_sanitized
+from support.country import FAKETIME, Country, Operator, format_time, is_sanitized
 from support.program import PROGRAM, said
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
