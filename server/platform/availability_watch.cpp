@@ -7,11 +7,6 @@
 #include "server/upstream/authority_metrics.hpp"
 
 namespace server {
-namespace {
-
-constexpr std::chrono::seconds kLookEvery{1};
-
-}  // namespace
 
 struct AvailabilityWatch::Authority {
   Authority(const Config& config, std::shared_ptr<AuthorityLink> link,
@@ -29,55 +24,27 @@ AvailabilityWatch::AvailabilityWatch(const Config& config, const IssuerSet& issu
     : config_(config),
       keeper_(keeper),
       clock_(std::move(clock)),
-      on_consent_ended_(std::move(on_consent_ended)) {
+      on_consent_ended_(std::move(on_consent_ended)),
+      job_("availability", by_index(*config.database), clock_,
+           [this](Connection& connection, KeyRing& keys, const std::stop_token& stop) {
+             ask_due(connection, keys, stop);
+           }) {
   for (const ServedIssuer& issuer : issuers.issuers) {
     issuers_.push_back(watched_issuer(issuer.config.name, issuer.certificate->certificate));
   }
 }
 
-AvailabilityWatch::~AvailabilityWatch() {
-  stop();
-}
-
-void AvailabilityWatch::start() {
-  thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-}
-
-void AvailabilityWatch::request_stop() {
-  thread_.request_stop();
-}
-
-void AvailabilityWatch::stop() {
-  request_stop();
-  if (thread_.joinable()) thread_.join();
-}
-
-void AvailabilityWatch::work(const std::stop_token& stop) {
-  std::optional<Connection> connection;
-  std::optional<KeyRing> keys;
-  while (!stop.stop_requested()) {
-    try {
-      if (!keys) keys.emplace(config_.database->key_encryption_key);
-      if (!authority_) {
-        auto link = std::make_shared<AuthorityLink>(*config_.authority, 1);
-        authority_ = std::make_unique<Authority>(config_, link, on_consent_ended_);
-        const std::lock_guard lock(mutex_);
-        link_ = std::move(link);
-      }
-      if (!connection) connection.emplace(by_index(*config_.database));
-      ask_due(*connection, *keys, stop);
-      figures_.succeeded(clock_());
-    } catch (const std::exception& error) {
-      connection.reset();
-      figures_.failed(error.what());
-    }
-    pause(stop, kLookEvery);
-  }
-}
+AvailabilityWatch::~AvailabilityWatch() = default;
 
 // Until nobody is due, or the authority is away.
 void AvailabilityWatch::ask_due(Connection& connection, KeyRing& keys,
                                 const std::stop_token& stop) {
+  if (!authority_) {
+    auto link = std::make_shared<AuthorityLink>(*config_.authority, 1);
+    authority_ = std::make_unique<Authority>(config_, link, on_consent_ended_);
+    const std::lock_guard lock(mutex_);
+    link_ = std::move(link);
+  }
   const std::stop_callback give_up(
       stop, [this] { boost::asio::post(authority_->io, [this] { authority_->client.close(); }); });
   using Clock = std::chrono::steady_clock;
@@ -125,7 +92,7 @@ void AvailabilityWatch::describe(MetricsText& text) const {
   checks("lapsed", counts.lapsed);
   checks("rejected", counts.rejected);
   checks("authority_unavailable", counts.unavailable);
-  figures_.describe(text);
+  job_.describe(text);
   if (link) add_authority_metrics(*link, "checks", CircuitBreaker::Clock::now(), text);
 }
 

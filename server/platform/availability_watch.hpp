@@ -5,11 +5,10 @@
 
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "server/platform/availability.hpp"
-#include "server/platform/job_figures.hpp"
+#include "server/platform/job_thread.hpp"
 #include "server/snapshot_keeper.hpp"
 
 namespace server {
@@ -24,18 +23,17 @@ class AvailabilityWatch {
   AvailabilityWatch(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
                     std::function<pki::Time()> clock, OnConsentEnded on_consent_ended);
   ~AvailabilityWatch();
-  void start();
+  void start() { job_.start(); }
   // What is being asked is given up, and asked again in a few minutes by whoever runs then.
-  void request_stop();
+  void request_stop() { job_.request_stop(); }
   // Returns once the thread has ended.
-  void stop();
+  void stop() { job_.stop(); }
 
   // tashika_availability_*, tashika_authority_* of its link. Any thread.
   void describe(MetricsText& text) const;
 
  private:
   struct Authority;
-  void work(const std::stop_token& stop);
   void ask_due(Connection& connection, KeyRing& keys, const std::stop_token& stop);
 
   const Config& config_;
@@ -44,14 +42,13 @@ class AvailabilityWatch {
   const OnConsentEnded on_consent_ended_;
   std::vector<WatchedIssuer> issuers_;    // as in the set
   std::unique_ptr<Authority> authority_;  // of the thread alone
-  JobFigures figures_{"availability"};
 
   mutable std::mutex mutex_;
   // Protected by mutex_:
   std::shared_ptr<const AuthorityLink> link_;
   AvailabilityChecks::Counts counts_;
 
-  std::jthread thread_;  // the last: it uses the others
+  JobThread job_;  // the last: it uses the others
 };
 
 }  // namespace server

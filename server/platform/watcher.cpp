@@ -1,61 +1,26 @@
 #include "server/platform/watcher.hpp"
 
-#include <fmt/format.h>
-
 #include "server/log.hpp"
-#include "server/platform/pause.hpp"
 
 namespace server {
 namespace {
 
-constexpr std::chrono::seconds kLookEvery{1};
 constexpr std::uint32_t kMeasureEvery = 5;  // looks
 
 }  // namespace
 
 Watcher::Watcher(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
                  std::function<pki::Time()> clock)
-    : config_(config), set_(issuers), keeper_(keeper), clock_(std::move(clock)) {
-  for (const ServedIssuer& issuer : set_.issuers) {
+    : keeper_(keeper),
+      clock_(std::move(clock)),
+      job_("watch", for_detection(*config.database), clock_,
+           [this](Connection& connection, KeyRing& keys, const std::stop_token& stop) {
+             look(connection, keys, stop);
+           }) {
+  for (const ServedIssuer& issuer : issuers.issuers) {
     issuers_.push_back({watched_issuer(issuer.config.name, issuer.certificate->certificate),
                         IndexDirectory(config.index, issuer.config.name), std::nullopt,
                         std::nullopt});
-  }
-}
-
-Watcher::~Watcher() {
-  stop();
-}
-
-void Watcher::start() {
-  thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-}
-
-void Watcher::request_stop() {
-  thread_.request_stop();
-}
-
-void Watcher::stop() {
-  request_stop();
-  if (thread_.joinable()) thread_.join();
-}
-
-void Watcher::work(const std::stop_token& stop) {
-  std::optional<Connection> connection;
-  std::optional<KeyRing> keys;
-  while (!stop.stop_requested()) {
-    try {
-      if (!keys) keys.emplace(config_.database->key_encryption_key);
-      if (!connection) connection.emplace(for_detection(*config_.database));
-      look(*connection, *keys, stop);
-      is_up_ = true;
-      job_.succeeded(clock_());
-    } catch (const std::exception& error) {
-      connection.reset();
-      is_up_ = false;
-      job_.failed(error.what());
-    }
-    pause(stop, kLookEvery);
   }
 }
 
@@ -119,7 +84,7 @@ void Watcher::describe(MetricsText& text) const {
     figures = figures_;
   }
   text.gauge("tashika_watching_up", "1: the last look at watched certificates succeeded.", {},
-             is_up_ ? 1 : 0);
+             job_.is_up() ? 1 : 0);
   job_.describe(text);
   text.gauge("tashika_subjects_awaiting", "Subjects that await a newer certificate.", {},
              static_cast<double>(figures.awaiting));

@@ -5,13 +5,12 @@
 
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "server/issuer_set.hpp"
 #include "server/metrics.hpp"
 #include "server/platform/detection.hpp"
-#include "server/platform/job_figures.hpp"
+#include "server/platform/job_thread.hpp"
 #include "server/snapshot_keeper.hpp"
 
 namespace server {
@@ -19,15 +18,15 @@ namespace server {
 // Any number of servers may run one on the same database.
 class Watcher {
  public:
-  // All arguments live longer. Nothing is done, and no connection made, before start().
+  // `config` has [database]. All arguments live longer. Nothing is done, and no connection made,
+  // before start().
   Watcher(const Config& config, const IssuerSet& issuers, const SnapshotKeeper& keeper,
           std::function<pki::Time()> clock);
-  ~Watcher();
-  void start();
+  void start() { job_.start(); }
   // A batch that runs is finished; whoever runs next goes on from there.
-  void request_stop();
+  void request_stop() { job_.request_stop(); }
   // Returns once the thread has ended.
-  void stop();
+  void stop() { job_.stop(); }
 
   // How far detection is behind, and what it found. Any thread.
   void describe(MetricsText& text) const;
@@ -44,26 +43,21 @@ class Watcher {
     std::uint64_t awaiting = 0;
   };
 
-  void work(const std::stop_token& stop);
   void look(Connection& connection, KeyRing& keys, const std::stop_token& stop);
   void detect(Connection& connection, KeyRing& keys, Issuer& issuer, const IssuerSnapshot& known,
               const std::stop_token& stop);
   void tell(Connection& connection, Issuer& issuer, const IssuerSnapshot& known);
   void measure(Connection& connection);
 
-  const Config& config_;
-  const IssuerSet& set_;
   const SnapshotKeeper& keeper_;
   const std::function<pki::Time()> clock_;
   std::vector<Issuer> issuers_;  // as in the set
   std::uint32_t looks_ = 0;
-  JobFigures job_{"watch"};
-  std::atomic<bool> is_up_{false};
 
   mutable std::mutex mutex_;
   Figures figures_;  // protected by mutex_
 
-  std::jthread thread_;  // the last: it uses the others
+  JobThread job_;  // the last: it uses the others
 };
 
 }  // namespace server
