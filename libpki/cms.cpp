@@ -9,17 +9,11 @@
 #include <memory>
 
 #include "libpki/oid.hpp"
+#include "libpki/openssl_free.hpp"
 
 namespace pki {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
 void free_certificates(STACK_OF(X509) * certificates) {
   sk_X509_pop_free(certificates, X509_free);
 }

@@ -15,16 +15,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include "libpki/openssl_free.hpp"
+
 namespace pki {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
 using MdContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free>>;
