@@ -161,7 +161,8 @@ int run_service_end(const Options& options) {
   if (!end_service(work.session(), work.institution(options.institution).institution_id,
                    options.service, wall_clock())) {
     throw std::runtime_error(
-        fmt::format("{} has no active service {}", options.institution, options.service));
+        fmt::format("{} has no active service {}; `tashika institution list` shows them",
+                    options.institution, options.service));
   }
   work.session().commit();
   fmt::print("{} has ended: no new consents are taken for it\n", options.service);
@@ -238,7 +239,9 @@ int run_certificate_revoke(const Options& options) {
   Work work(options);
   if (!revoke_certificate(work.session(), work.institution(options.institution).institution_id,
                           thumbprint, wall_clock())) {
-    throw std::runtime_error(fmt::format("{} has no such active certificate", options.institution));
+    throw std::runtime_error(
+        fmt::format("{} has no active certificate {}; `tashika institution list` shows them",
+                    options.institution, options.thumbprint));
   }
   work.session().commit();
   fmt::print("{} is refused now\n", options.thumbprint);

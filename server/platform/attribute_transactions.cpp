@@ -184,7 +184,10 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
       grounds.known_certificate && disclosure.asked_with == consent.known_certificate
           ? grounds.known_certificate
           : find_certificate_name(session, consent.institution_id, disclosure.asked_with);
-  if (!named) throw std::runtime_error("a consent's certificate is not there");
+  if (!named) {
+    throw std::runtime_error(fmt::format("consent {} names a certificate that is not there: {}",
+                                         consent.consent_id, disclosure.asked_with));
+  }
   out.question.request_id = disclosure.disclosure_id;
   out.question.authority_consent_id = consent.authority_consent.value();
   out.question.certificate.issuer_key_hash = named->issuer_key_hash;
@@ -229,7 +232,10 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   std::optional<IssuerKeyHash> issuer;
   if (follows) issuer = provided->newer.certificate.issuer_key_hash;
   auto grounds = lock_answer_grounds(session, disclosure.consent_id, issuer);
-  if (!grounds) throw std::runtime_error("a consent that was asked about is not there");
+  if (!grounds) {
+    throw std::runtime_error(
+        fmt::format("consent {} was asked about, and is not there", disclosure.consent_id));
+  }
   auto& [locked, position] = *grounds;
   Consent& consent = locked.consent;
   if (provided) {  // what it cost, it cost, whatever becomes of it

@@ -1,4 +1,6 @@
 // ConsentService::register_consent: from signed evidence to a consent at the authority.
+#include <fmt/format.h>
+
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -115,7 +117,10 @@ std::pair<std::string, std::string> ConsentService::subject_of(Session& session,
       subject_of_service(session, institution_id, known->certificate_id, service)
           .value_or(known->subject_id);
   auto subject = lock_subject(session, institution_id, subject_id);
-  if (!subject) throw std::runtime_error("a certificate has no subject");
+  if (!subject) {
+    throw std::runtime_error(fmt::format("the subject {} of the certificate {} is not there",
+                                         subject_id, known->certificate_id));
+  }
   set_certificate_end(session, institution_id, known->certificate_id, evidence.not_after,
                       checked.generation);
   // Who shows a good certificate after another one lapsed has shown the items in it, too.

@@ -12,6 +12,14 @@
 #include "server/store/watching.hpp"
 
 namespace server {
+namespace {
+
+std::runtime_error not_there(const std::string& consent_id) {
+  return std::runtime_error(
+      fmt::format("consent {} is to be relayed, and is not there", consent_id));
+}
+
+}  // namespace
 
 std::chrono::seconds relay_pause(std::int32_t attempts) {
   constexpr std::chrono::seconds kLongest{600};
@@ -25,7 +33,10 @@ std::string early_withdrawal_name(const std::string& authority_consent) {
 
 ConsentRegistration ConsentRelay::registration_of(Session& session, const Consent& consent) const {
   const auto named = find_certificate_name(session, consent.institution_id, consent.signed_with);
-  if (!named) throw std::runtime_error("a consent names a certificate that is not there");
+  if (!named) {
+    throw std::runtime_error(fmt::format("consent {} names a certificate that is not there: {}",
+                                         consent.consent_id, consent.signed_with));
+  }
   ConsentRegistration out;
   out.request_id = consent.consent_id;
   out.institution = consent.institution_id;
@@ -46,7 +57,7 @@ boost::asio::awaitable<Answer> ConsentRelay::register_at_authority(
       co_await parts_.database.run([&](Connection& connection) {
         Session session(connection, institution_id);
         const auto consent = find_consent(session, institution_id, consent_id);
-        if (!consent) throw std::runtime_error("a consent that is to be relayed is not there");
+        if (!consent) throw not_there(consent_id);
         return registration_of(session, *consent);
       });
   std::optional<Reply> reply;
@@ -100,7 +111,9 @@ Answer ConsentRelay::settle(Session& session, const std::string& consent_id,
   const auto* registered = reply ? std::get_if<RegisteredConsent>(&*reply) : nullptr;
   if (registered) lock_authority_consent(session, registered->authority_consent_id);
   auto locked = lock_consent(session, session.institution_id(), consent_id);
-  if (!locked) throw std::runtime_error("a consent that was relayed is not there");
+  if (!locked) {
+    throw std::runtime_error(fmt::format("consent {} was relayed, and is not there", consent_id));
+  }
   Consent& consent = locked->consent;
   std::vector<AuditEntry> audit;
   if (!reply) {
@@ -155,7 +168,7 @@ boost::asio::awaitable<void> ConsentRelay::withdraw_at_authority(const std::stri
   const Known known = co_await parts_.database.run([&](Connection& connection) {
     Session session(connection, institution_id);
     auto consent = find_consent(session, institution_id, consent_id);
-    if (!consent) throw std::runtime_error("a consent that is to be relayed is not there");
+    if (!consent) throw not_there(consent_id);
     return Known{*consent, registration_of(session, *consent)};
   });
   std::string authority_consent = known.consent.authority_consent.value_or("");

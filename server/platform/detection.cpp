@@ -152,7 +152,10 @@ class Run {
                            serial_place(sealed.certificate.certificate_id), sealed.serial_sealed);
         decide(sealed.certificate, pki::SerialKey::from_der(serial), now, changes, came_back);
       } catch (const SealBroken& error) {  // one damaged row must not keep all others from it
-        log(Level::error, "serial_unreadable", {{"error", error.what()}});
+        log(Level::error, "serial_unreadable",
+            {{"institution", sealed.certificate.institution_id},
+             {"certificate", sealed.certificate.certificate_id},
+             {"error", error.what()}});
       }
     }
     const ChangeCounts counts = apply_changes(session, changes, checked_, now);

@@ -103,7 +103,10 @@ std::vector<DueCheck> claim_checks(Session& session, KeyRing& keys, pki::Time no
       check.serial = Redacted(keys.open_for(
           session, check.institution_id, serial_place(check.certificate_id), sql::bytes(row[6])));
     } catch (const SealBroken& error) {  // one damaged row must not keep all others waiting
-      log(Level::error, "serial_unreadable", {{"error", error.what()}});
+      log(Level::error, "serial_unreadable",
+          {{"institution", check.institution_id},
+           {"certificate", check.certificate_id},
+           {"error", error.what()}});
       continue;
     }
     check.consent_id = sql::optional_text(row[7]).value_or("");
