@@ -70,7 +70,7 @@ struct Published {
 
 // Moves up to `limit` events from the outbox into the feeds and tells listeners; the caller
 // commits. Positions follow the order of the outbox. Holds the rows of the feeds concerned until
-// the commit, so that what readers see is always a whole beginning of the feed. Six statements;
+// the commit, so that what readers see is always a whole beginning of the feed. Five statements;
 // about 20 us an event.
 [[nodiscard]] Published fan_out(Session& platform, std::size_t limit, pki::Time now);
 
