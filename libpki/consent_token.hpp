@@ -1,6 +1,6 @@
 // consent_token.hpp: the token that an institution shows with every question: who may ask, about
 // whom, for what, and with which certificate. A compact JWS of type consent+jwt. It holds no
-// personal data, and it must not know the database, which has the last word (API.md section 3).
+// personal data, and it must not know the database, which has the last word.
 #pragma once
 
 #include <array>
@@ -60,8 +60,8 @@ struct ConsentTokenExpectation {
   std::chrono::seconds skew{10};  // how far ahead iat and nbf may lie; exp is never stretched
 };
 
-// Checks all that can be checked without the database, in the order of API.md section 3, and stops
-// at the first that fails. The codes are for the log; outside, all of them are one error:
+// Checks all that can be checked without the database, in the order below, and stops at the first
+// that fails. The codes are for the log; outside, all of them are one error:
 //   token_too_long, token_parts, bad_base64 → bad_json and its like, token_header →
 //   token_algorithm, token_unknown_key → signature_form, bad_signature → bad_json and its like,
 //   token_claims, token_issuer, token_audience, token_type → not_yet_valid, expired → token_client

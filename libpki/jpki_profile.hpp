@@ -3,7 +3,7 @@
 // personal data: they are views here, and errors never hold them. It must not know who asks, or
 // why.
 //
-// Source: reference of the J-LIS profile as public dumps show it (DOMAIN.md, "The certificates").
+// Source: J-LIS's profile, as public dumps of certificates show it.
 #pragma once
 
 #include <chrono>

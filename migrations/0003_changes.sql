@@ -1,4 +1,5 @@
--- From a revocation to a position in a feed. API.md 4 says why it is done this way.
+-- From a revocation to a position in a feed. The contract (server/api/openapi.json, getChanges) promises:
+-- positions without holes, nothing new at or before a cursor, and each item at least once.
 
 -- Issuers as change detection knows them. A registration takes the advisory lock of its issuer shared and then reads
 -- target_generation; detection takes it alone to raise the target. So whatever was registered before is joined with the

@@ -22,7 +22,7 @@ struct Candidate {
   bool in_force = false;              // it is that very list
 };
 
-// All or nothing (DESIGN D3): a set that is not whole, current, and in order throws Refused.
+// All or nothing: a set that is not whole, current, and in order throws Refused.
 class ListSet {
  public:
   // Looks at the head of every file that is not known by `state`, and verifies one that has the

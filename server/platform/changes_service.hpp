@@ -1,5 +1,5 @@
 // changes_service.hpp: what happened to an institution's consents, in order, page by page; and
-// waiting for more. API.md 4 is the contract. Knows nothing of HTTP.
+// waiting for more. The contract: openapi.json, getChanges. Knows nothing of HTTP.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

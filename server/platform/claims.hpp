@@ -1,6 +1,7 @@
 // claims.hpp: the authority's answer as verified_claims (OpenID Identity Assurance Schema 1.0), in
-// the shape of API.md 5. Values as the authority gives them, never normalised. Pure; what it makes
-// is personal data, and goes to the connection and nowhere else.
+// the shape of the contract (openapi.json, VerifiedClaims). Values as the authority gives them,
+// never normalised. Pure; what it makes is personal data, and goes to the connection and nowhere
+// else.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// consent_view.hpp: a consent as the API shows it (API.md 3; openapi.json, Consent).
+// consent_view.hpp: a consent as the API shows it (openapi.json, Consent).
 #pragma once
 
 #include <nlohmann/json.hpp>

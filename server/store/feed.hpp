@@ -1,5 +1,6 @@
 // feed.hpp: what happened, from the transaction that did it to a position in an institution's feed.
-// API.md 4 has the guarantees. Knows nothing of cursors, of HTTP, or of what the events mean.
+// openapi.json, getChanges, has the guarantees. Knows nothing of cursors, of HTTP, or of what the
+// events mean.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,7 @@
 
 namespace server {
 
-// The types of API.md 4, in its order.
+// The types of openapi.json, Change, in its order.
 enum class EventType : std::uint8_t {
   certificate_revoked,
   certificate_held,

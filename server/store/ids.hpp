@@ -7,7 +7,7 @@
 
 namespace server {
 
-// Prefixes of API.md 2.
+// Their prefixes; openapi.json has those that clients see.
 inline constexpr std::string_view kInstitutionId = "inst_";
 inline constexpr std::string_view kSubjectId = "sub_";
 inline constexpr std::string_view kConsentId = "cns_";

@@ -1,4 +1,4 @@
-"""The feed of changes on a real PostgreSQL: API.md section 4, and checks 6 and 15 to 18 of the security list."""
+"""The feed of changes on a real PostgreSQL: what the contract promises of it, and the security checks 6 and 16 to 18 (README.md)."""
 import json
 import re
 import subprocess

@@ -164,7 +164,7 @@ def test_what_an_answer_says_beyond_the_contract_is_found():
 
 
 def test_the_kinds_of_changes_and_states_are_those_of_the_contract():
-    """API.md 3 and 4, which are older than this file."""
+    """Written down here once more: whoever renames one breaks the programs of institutions."""
     schemas = CONTRACT["components"]["schemas"]
     assert schemas["ConsentStatus"]["enum"] == ["pending", "active", "withdrawn", "expired", "superseded", "rejected"]
     for kind in ("certificate.revoked", "subject.update_available", "consent.superseded", "token.reissue_needed",

@@ -59,7 +59,7 @@ std::string scope(std::initializer_list<Octets> fields) {
 }
 const Octets kTrue = hex("FF");
 
-// The distribution points of JPKI: a directory name for each municipality (DOMAIN.md).
+// The distribution points of JPKI: a directory name for each municipality.
 constexpr const char* kMunicipality =
     "[point]\nfullname = dirName:name\n"
     "[name]\nC = JP\nO = JPKI\n1.OU = JPKI for digital signature\n2.OU = CRL Distribution Points\n"

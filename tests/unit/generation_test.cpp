@@ -112,7 +112,7 @@ TEST_CASE("generation: the file alone tells what it is", "[generation]") {
   CHECK_FALSE(overlay.open().find(key("02"))->is_removal());
 }
 
-// DESIGN.md D8: nobody is told that something is fresher than it is.
+// Nobody is told that something is fresher than it is.
 TEST_CASE("generation: an answer is as fresh as the lists it comes from", "[generation]") {
   const BuiltIndex base = base_of();
   const BuiltIndex overlay = overlay_of(overlay_on(base.open()));

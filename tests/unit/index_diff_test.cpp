@@ -1,5 +1,5 @@
 // index_diff_test.cpp: the difference of two generations, against that of two maps. What a bank is
-// told comes from here (DESIGN.md section 5).
+// told comes from here.
 #include <catch2/catch.hpp>
 #include <set>
 

@@ -116,7 +116,7 @@ TEST_CASE("index: the header says what the description said", "[index]") {
   CHECK(index.lists()[0].entry_count == 3);
 }
 
-// A responder must not be fresher than its stalest part (DESIGN.md D8).
+// A responder must not be fresher than its stalest part.
 TEST_CASE("index: of several lists the oldest and the earliest dates count", "[index]") {
   pki::IndexDescription several = description_of_partitions(2);
   several.lists[0].this_update = at(2026, 1, 30);
