@@ -11,7 +11,7 @@ from pathlib import Path
 from .processes import Broken, cpu_seconds_of_tree, run
 
 ROOT = Path(__file__).resolve().parents[2]
-# A quarter of the memory, as PostgreSQL's manual advises. All else, fsync above all, as it comes.
+# A quarter of 24 GiB, as PostgreSQL's manual advises. All else, fsync above all, as it comes.
 SETTINGS = "shared_buffers = 6GB\nmax_wal_size = 8GB\nwal_compression = lz4"
 
 

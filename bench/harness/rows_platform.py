@@ -61,9 +61,9 @@ def feed(bench):
                 say(f"feed: round {number + 1}")
                 theirs.append(_pgbench(platform, pages, bench.seconds))
                 ours.append(platform.load(plan, POLLERS))
-    best = sorted(ours, key=lambda one: one.per_second)[len(ours) // 2]
+    middle = sorted(ours, key=lambda one: one.per_second)[(len(ours) - 1) // 2]
     yield at_least(f"GET /changes of {PAGE} items, {POLLERS} pollers", ">= 0.6 x pgbench",
-                   f"{best.describe()}, {best.octets / best.requests / 1000:.1f} KB an answer; pgbench {median(theirs):,.0f}/s",
+                   f"{middle.describe()}, {middle.octets / middle.requests / 1000:.1f} KB an answer; pgbench {median(theirs):,.0f}/s",
                    median(one.per_second / other for one, other in zip(ours, theirs)), 0.6)
 
 
@@ -89,9 +89,9 @@ def query(bench):
         if (given, yen) != (asked, 20 * asked):
             raise Broken(f"{asked} questions had an answer, and the books say {given} answers and {yen} yen")
         database.must_not_hold(NAME, ADDRESS)
-    best = sorted(measures[1:], key=lambda one: one.per_second)[bench.rounds // 2]
-    yield at_least("POST /attributes/query, all provided, nothing in the clear", ">= 1000/s", best.describe(),
-                   best.per_second / 1000, 1)
+    middle = sorted(measures[1:], key=lambda one: one.per_second)[(bench.rounds - 1) // 2]
+    yield at_least("POST /attributes/query, all provided, nothing in the clear", ">= 1000/s", middle.describe(),
+                   middle.per_second / 1000, 1)
 
 
 def longpoll(bench):

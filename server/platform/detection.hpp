@@ -36,9 +36,9 @@ struct DetectionReport {
 // another one is published meanwhile.
 //
 // The cost follows the difference: about 3 ns an entry of the lists where the base is another one,
-// 10 us a difference, 200 us a certificate that changes. Only where the generation that was
-// detected last is not there any more are all certificates looked up, at about 10 us each. Private
-// memory: about 20 MB.
+// 10 us a difference of nobody who is watched, 200 us a certificate that changes (bench/README.md:
+// `diff` and `detection`). Only where the generation that was detected last is not there any more
+// are all certificates looked up.
 //
 // `clock` says what time it is; `stop` ends it after the batch that runs. Throws
 // DatabaseUnavailable, DatabaseError, KeyEncryptionFault, std::system_error for index files,

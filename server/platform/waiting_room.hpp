@@ -17,7 +17,7 @@ namespace server {
 // Calls back, at most once, when the client has gone; on the thread of the request.
 using OnPeerGone = std::function<void(std::function<void()>)>;
 
-// Any thread. A waiter costs a timer and some 2 KB, no thread and no query.
+// Any thread. A waiter costs a timer, no thread and no query.
 class WaitingRoom {
  public:
   static constexpr std::size_t kWaitersMax = 2;  // of one institution

@@ -83,7 +83,8 @@ struct ChangeCounts {
 // and subject.update_pending where the certificate is the one that is watched for a new one. One
 // audit row for each institution. `to_generation` is what was looked at; nothing for the calendar.
 //
-// The order of one subject's events is that of their versions. Cost: about 150 us a change.
+// The order of one subject's events is that of their versions. Cost: about 150 us
+// a change (bench/README.md, `detection`: 49 s for 300,000).
 ChangeCounts apply_changes(Session& session, std::span<const CertificateChange> changes,
                            std::optional<std::uint64_t> to_generation, pki::Time now);
 
