@@ -79,6 +79,33 @@ Event event_of(const Subject& subject, EventType type) {
   return event;
 }
 
+// These attributes of that certificate were given. Once all have been, it is the one that is known.
+void note_given(Consent& consent, const std::string& certificate_id,
+                const std::vector<std::string>& attributes) {
+  if (consent.newer_certificate != certificate_id) consent.newer_items.clear();
+  consent.newer_certificate = certificate_id;
+  for (const std::string& attribute : attributes) {
+    if (!holds(consent.newer_items, attribute)) consent.newer_items.push_back(attribute);
+  }
+  if (consent.newer_items.size() < consent.scopes.size()) return;
+  consent.known_certificate = certificate_id;
+  consent.newer_certificate.reset();
+  consent.newer_items.clear();
+}
+
+// The certificate that is watched now has lapsed, too. All consents of the person hear of it.
+void await_another(Session& session, const std::string& institution_id, Subject& subject,
+                   pki::Time now) {
+  enter(subject, "awaiting_certificate", now);
+  update_subject(session, subject, SubjectVersion::raise);
+  Event event = event_of(subject, EventType::subject_update_pending);
+  for (const std::string& consent_id :
+       active_consents_of(session, institution_id, subject.subject_id)) {
+    event.consent_id = consent_id;
+    put_event(session, event);
+  }
+}
+
 }  // namespace
 
 // The database's part of the token, and the consent. The row stays shared until the commit: a
@@ -343,16 +370,7 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
 
   const bool is_news =
       consent.known_certificate != certificate_id && consent.newer_certificate != certificate_id;
-  if (consent.newer_certificate != certificate_id) consent.newer_items.clear();
-  consent.newer_certificate = certificate_id;
-  for (const std::string& attribute : disclosure.attributes) {
-    if (!holds(consent.newer_items, attribute)) consent.newer_items.push_back(attribute);
-  }
-  if (consent.newer_items.size() == consent.scopes.size()) {
-    consent.known_certificate = certificate_id;
-    consent.newer_certificate.reset();
-    consent.newer_items.clear();
-  }
+  note_given(consent, certificate_id, disclosure.attributes);
   const bool is_awaiting = subject.state == "awaiting_certificate" &&
                            subject.watched_certificate == certificate_id && !is_news;
   subject.known_certificate = certificate_id;
@@ -368,16 +386,7 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
   }
   const bool has_lapsed =
       status == CertificateStatus::revoked || status == CertificateStatus::expired;
-  if (has_lapsed && !is_awaiting) {
-    enter(subject, "awaiting_certificate", now);
-    update_subject(session, subject, SubjectVersion::raise);
-    Event event = event_of(subject, EventType::subject_update_pending);
-    for (const std::string& consent_id :
-         active_consents_of(session, consent.institution_id, subject.subject_id)) {
-      event.consent_id = consent_id;
-      put_event(session, event);
-    }
-  }
+  if (has_lapsed && !is_awaiting) await_another(session, consent.institution_id, subject, now);
   // Known already: perhaps as that of a subject which turns out to be the same person.
   if (held.is_new) return {};
   return supersede_replaced(session, consent.institution_id, certificate_id, subject.subject_id,
