@@ -50,6 +50,9 @@ def test_no_transaction_is_undone_where_nobody_is_in_the_way(town, client, clust
         assert town.query(client, consent["token"]).json["outcome"] == "provided"
         assert town.query(client, consent["token"]).json["outcome"] == "no_newer_information"
     assert cluster.log().count("duplicate key") == before
+    key = str(uuid.uuid4())
+    answers = [town.query(client, consents[0]["token"], key=key) for _ in range(2)]
+    assert answers[0].json == answers[1].json and cluster.log().count("duplicate key") == before + 1, "a retry is found so"
 
 
 def test_the_address_changes_and_is_given_once(town, client):
