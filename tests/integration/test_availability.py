@@ -176,6 +176,9 @@ def test_what_the_authority_said_is_not_lost_if_others_are_in_the_way(watching, 
     made = watching(first_check="1h")
     revoke(made)
     known = made.register([0x72])[0x72]
+    # Before lock_timeout (5 s), and late enough for this test to be a part of the deadlock by then.
+    [[database]] = made.query("SELECT current_database()")
+    made.query(f"ALTER DATABASE {database} SET deadlock_timeout = '3s'")
     with made.installation.serve() as server:
         revoke(made, 0x72)
         wait_until(lambda: made.query("SELECT 1 FROM awaiting WHERE checks > 0"), what="the first answer")
