@@ -10,8 +10,8 @@ BEGIN
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', one.table_name);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', one.table_name);
-    -- Not as a scalar query, which would be a plan of its own, made ready twice for each table of each statement: a tenth
-    -- of what a query for attributes costs PostgreSQL. It is inlined, and mostly a condition of an index.
+    -- Not as a scalar query, which would be a plan of its own, made ready twice for each table of each statement.
+    -- bench/README.md (`query`) says what that costs. It is inlined, and mostly a condition of an index.
     EXECUTE format('CREATE POLICY own_rows ON %I TO tashika_api USING (institution_id = current_institution()) '
                    'WITH CHECK (institution_id = current_institution())', one.table_name);
     EXECUTE format('CREATE POLICY all_rows ON %I TO tashika_platform USING (true) WITH CHECK (true)', one.table_name);

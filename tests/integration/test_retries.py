@@ -11,11 +11,17 @@ CANARY_NAME = "加名鳥　歌子"
 TOWN = dict(people=60)
 
 
-def test_check_19_fifty_equal_queries_cost_one_fee(town):
+def of_somebody_who_moved(town):
+    """A consent, whose certificate has lapsed; a newer one is there."""
     person = town.somebody()
     consent = town.consent(person)
     lapse(town, person)
     lapsed(town, consent)
+    return consent
+
+
+def test_check_19_fifty_equal_queries_cost_one_fee(town):
+    consent = of_somebody_who_moved(town)
     fee, key, answers = town.billing()["yen"], str(uuid.uuid4()), []
 
     def send():
@@ -115,10 +121,7 @@ def test_a_query_that_waited_for_the_end_of_another_costs_nothing(town, client):
 
 def test_what_has_ended_is_not_ended_again(town, client):
     """A server that was taken for dead comes late: the books stay as they are."""
-    person = town.somebody()
-    consent = town.consent(person)
-    lapse(town, person)
-    lapsed(town, consent)
+    consent = of_somebody_who_moved(town)
     key, answers = str(uuid.uuid4()), []
     town.country.fail(path="/v1/four-information", kind="delay", value=1000, count=1)
     thread = threading.Thread(target=lambda: answers.append(town.query(client, consent["token"], key=key)))
@@ -139,10 +142,7 @@ def test_what_has_ended_is_not_ended_again(town, client):
 
 
 def test_questions_at_once_cost_one_fee(town):
-    person = town.somebody()
-    consent = town.consent(person)
-    lapse(town, person)
-    lapsed(town, consent)
+    consent = of_somebody_who_moved(town)
     fee, answers = town.billing()["yen"], []
     town.country.fail(path="/v1/four-information", kind="delay", value=500, count=1)
 
@@ -175,10 +175,7 @@ def test_a_service_that_ended_gets_nothing(town):
 
 
 def test_check_19_the_server_dies_while_the_authority_is_asked(town):
-    person = town.somebody()
-    consent = town.consent(person)
-    lapse(town, person)
-    lapsed(town, consent)
+    consent = of_somebody_who_moved(town)
     fee, key = town.billing()["yen"], str(uuid.uuid4())
     town.country.fail(path="/v1/four-information", kind="delay", value=1500, count=1)
 
@@ -208,10 +205,7 @@ def test_check_19_the_server_dies_while_the_authority_is_asked(town):
 
 def test_whoever_was_overtaken_by_their_own_retry_leaves_nothing(town):
     """Its answer comes last: not one row of its transaction stays, and it says that another was first."""
-    person = town.somebody()
-    consent = town.consent(person)
-    lapse(town, person)
-    lapsed(town, consent)
+    consent = of_somebody_who_moved(town)
     fee, key, answers = town.billing()["yen"], str(uuid.uuid4()), []
     town.country.fail(path="/v1/four-information", kind="delay", value=int(min(seconds(2), 4) * 1000), count=1)  # below [authority] timeout
 
@@ -227,6 +221,7 @@ def test_whoever_was_overtaken_by_their_own_retry_leaves_nothing(town):
     send()
     before = town.rows("SELECT verb, detail FROM audit WHERE object = %s", disclosure)
     used = town.rows("SELECT sum(uses), sum(yen) FROM usage WHERE institution_id = %s", town.a.id)
+    told = town.events(consent["consent_id"])
     slow.join()
     town.country.heal()
     quick, overtaken = answers
@@ -235,16 +230,14 @@ def test_whoever_was_overtaken_by_their_own_retry_leaves_nothing(town):
     assert town.rows("SELECT verb, detail FROM audit WHERE object = %s", disclosure) == before
     assert [verb for verb, _ in before] == ["disclosure.completed"]
     assert town.rows("SELECT sum(uses), sum(yen) FROM usage WHERE institution_id = %s", town.a.id) == used
+    assert town.events(consent["consent_id"]) == told and told[-1]["type"] == "subject.update_delivered"
     with town.a.client() as client:
         assert town.query(client, consent["token"], key=key).json == quick.json
     assert town.billing()["yen"] == fee + 20
 
 
 def test_the_authority_is_away(town, client):
-    person = town.somebody()
-    consent = town.consent(person)
-    lapse(town, person)
-    lapsed(town, consent)
+    consent = of_somebody_who_moved(town)
     fee, key = town.billing()["yen"], str(uuid.uuid4())
     town.country.fail(path="/v1/four-information", kind="status", value=503)
     try:
