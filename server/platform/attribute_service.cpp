@@ -44,11 +44,12 @@ auto AttributeService::transact(Connection& connection, const AttributeQuery& qu
     return out;
   };
   try {
-    try {
-      return attempt(Way::free);
-    } catch (const AlreadyThere&) {
-      return attempt(Way::unknown);
-    }
+    return attempt(Way::free);
+  } catch (const AlreadyThere&) {
+  } catch (const NotAsRequired&) {
+  }
+  try {
+    return attempt(Way::unknown);
   } catch (const NotAsRequired&) {
     // Somebody has ended the disclosure meanwhile: a retry with the same key, or who took us for
     // dead. The same key goes on with it.

@@ -11,6 +11,7 @@
 
 #include "server/platform/attributes.hpp"
 #include "server/platform/consent_service.hpp"
+#include "server/platform/last_positions.hpp"
 #include "server/platform/problem.hpp"
 #include "server/store/query_steps.hpp"
 #include "server/store/watching.hpp"
@@ -60,6 +61,7 @@ class AttributeService {
  private:
   struct Begun {
     std::optional<Answer> answer;  // there is nothing to ask
+    QueryGrounds grounds;
     Disclosure disclosure;
     InformationQuestion question;
     std::vector<std::string> not_provided;
@@ -73,8 +75,9 @@ class AttributeService {
     std::optional<Problem> problem;  // thrown once the transaction is committed
   };
   [[nodiscard]] boost::asio::awaitable<Answer> run(AttributeQuery query, const Compare* compare);
-  // A transaction that expects nobody in its way, so that its statements need no answers: half of
-  // the round trips. If somebody is, once more, step by step.
+  // A transaction that expects nobody in its way, and nothing to have changed, so that its
+  // statements need no answers: less than half of the round trips. If that is not so, once more,
+  // step by step.
   enum class Way : std::uint8_t { free, unknown };
   template <class Work>
   [[nodiscard]] auto transact(Connection& connection, const AttributeQuery& query,
@@ -103,13 +106,17 @@ class AttributeService {
   enum class Follow : std::uint8_t { yes, no };  // the newer certificate
   [[nodiscard]] Ended end(Session& session, const AttributeQuery& query, const Begun& begun,
                           const Heard& heard, Follow follow, pki::Time now, Way way) const;
+  [[nodiscard]] AnswerGrounds answer_grounds(Session& session, const Begun& begun,
+                                             const std::optional<IssuerKeyHash>& issuer,
+                                             Way way) const;
   std::vector<AuditEntry> follow_certificate(Session& session, const ProvidedInformation& provided,
-                                             const std::optional<IssuerPosition>& position,
+                                             const std::optional<ReadPosition>& position,
                                              LockedConsent& locked, const Disclosure& disclosure,
                                              pki::Time now, Way way) const;
 
   const PlatformParts& parts_;
   TokenService& tokens_;
+  mutable LastPositions positions_;
 };
 
 }  // namespace server

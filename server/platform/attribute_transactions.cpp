@@ -116,10 +116,10 @@ QueryGrounds AttributeService::check_consent(Session& session,
   auto grounds = find_grounds(session, claims.consent_id, claims.token_id,
                               kind == "match" ? ConsentLock::alone : ConsentLock::shared);
   if (!grounds || !grounds->token || grounds->token->consent_id != claims.consent_id ||
-      grounds->consent.subject_id != claims.subject) {
+      grounds->locked.consent.subject_id != claims.subject) {
     throw Problem(ProblemKind::token_invalid);
   }
-  const Consent& consent = grounds->consent;
+  const Consent& consent = grounds->locked.consent;
   // Its tokens are revoked, too; but this tells the institution what to do.
   require_active(consent);
   if (grounds->token->is_revoked ||
@@ -159,9 +159,10 @@ IdempotencyClaim AttributeService::start_disclosure(Session& session, Disclosure
 AttributeService::Begun AttributeService::begin(Session& session, const AttributeQuery& query,
                                                 const pki::ConsentTokenClaims& claims,
                                                 const std::string& kind, Way way) const {
-  const QueryGrounds grounds = check_consent(session, claims, kind, query.now);
-  const Consent& consent = grounds.consent;
   Begun out;
+  out.grounds = check_consent(session, claims, kind, query.now);
+  const QueryGrounds& grounds = out.grounds;
+  const auto& [subject, consent] = grounds.locked;
   Disclosure& disclosure = out.disclosure;
   for (const AttributeName& one : kAttributes) {
     if (!holds(query.attributes, one.attribute)) continue;
@@ -176,7 +177,7 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
   disclosure.disclosure_id = make_id(kDisclosureId);
   disclosure.consent_id = consent.consent_id;
   disclosure.subject_id = consent.subject_id;
-  disclosure.subject_version = grounds.subject_version;
+  disclosure.subject_version = subject.version;
   disclosure.kind = kind;
   disclosure.purpose = query.purpose;
   disclosure.thumbprint = query.asker.thumbprint;
@@ -191,15 +192,14 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
     return out;
   }
   if (kind == "match" && claim.state == IdempotencyClaim::State::fresh &&
-      count_matches(session, consent.consent_id, grounds.subject_version) > kMatchesMax) {
+      count_matches(session, consent.consent_id, subject.version) > kMatchesMax) {
     throw Problem(ProblemKind::match_budget_exhausted);
   }
   // All of it was given, and nothing lapsed since: the authority would say the same.
-  const bool is_at_rest =
-      grounds.subject_state == "unchanged" || grounds.subject_state == "delivered";
+  const bool is_at_rest = subject.state == "unchanged" || subject.state == "delivered";
   const bool has_all =
-      consent.known_certificate == grounds.watched_certificate ||
-      (consent.newer_certificate == grounds.watched_certificate &&
+      consent.known_certificate == subject.watched_certificate ||
+      (consent.newer_certificate == subject.watched_certificate &&
        std::ranges::all_of(disclosure.attributes, [&](const std::string& attribute) {
          return holds(consent.newer_items, attribute);
        }));
@@ -249,6 +249,27 @@ void AttributeService::complete(Session& session, const AttributeQuery& query,
                    now);
 }
 
+// Most often nothing has changed since the question was asked.
+AnswerGrounds AttributeService::answer_grounds(Session& session, const Begun& begun,
+                                               const std::optional<IssuerKeyHash>& issuer,
+                                               Way way) const {
+  if (way == Way::free) {
+    const auto position = issuer ? positions_.find(*issuer) : std::nullopt;
+    if (!issuer || position) {
+      expect_answer_grounds(session, begun.grounds, issuer, position);
+      return {begun.grounds.locked, position};
+    }
+  }
+  const std::string& consent_id = begun.disclosure.consent_id;
+  auto grounds = lock_answer_grounds(session, consent_id, issuer);
+  if (!grounds) {
+    throw std::runtime_error(
+        fmt::format("consent {} was asked about, and is not there", consent_id));
+  }
+  if (grounds->position) positions_.keep(*issuer, *grounds->position);
+  return *std::move(grounds);
+}
+
 AttributeService::Ended AttributeService::end(Session& session, const AttributeQuery& query,
                                               const Begun& begun, const Heard& heard, Follow follow,
                                               pki::Time now, Way way) const {
@@ -258,12 +279,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
   const bool follows = provided != nullptr && disclosure.kind == "query" && follow == Follow::yes;
   std::optional<IssuerKeyHash> issuer;
   if (follows) issuer = provided->newer.certificate.issuer_key_hash;
-  auto grounds = lock_answer_grounds(session, disclosure.consent_id, issuer);
-  if (!grounds) {
-    throw std::runtime_error(
-        fmt::format("consent {} was asked about, and is not there", disclosure.consent_id));
-  }
-  auto& [locked, position] = *grounds;
+  auto [locked, position] = answer_grounds(session, begun, issuer, way);
   Consent& consent = locked.consent;
   if (provided) {  // what it cost, it cost, whatever becomes of it
     disclosure.yen = static_cast<std::int32_t>(provided->billable_yen);
@@ -330,7 +346,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
 // Returns what is to be audited.
 std::vector<AuditEntry> AttributeService::follow_certificate(
     Session& session, const ProvidedInformation& provided,
-    const std::optional<IssuerPosition>& position, LockedConsent& locked,
+    const std::optional<ReadPosition>& position, LockedConsent& locked,
     const Disclosure& disclosure, pki::Time now, Way way) const {
   const CertificateName& newer = provided.newer.certificate;
   const auto issuers = parts_.snapshot();
@@ -347,7 +363,8 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
     return {};
   }
   const CheckedStatus checked =
-      check_for_watch(position, watched, issuers->issuers.at(*issuer), newer.serial.reveal());
+      check_for_watch(position ? std::optional(position->position) : std::nullopt, watched,
+                      issuers->issuers.at(*issuer), newer.serial.reveal());
   Subject& subject = locked.subject;
   Consent& consent = locked.consent;
   NewCertificate certificate;

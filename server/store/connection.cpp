@@ -23,14 +23,15 @@ class Listener final : public pqxx::notification_receiver {
 
 // For each new connection. Each of our statements has its index; but what is planned while a table
 // is small would read all of it once it is large, until PostgreSQL next looks.
-std::string settings(const DatabaseConfig& config) {
+std::string settings(const DatabaseConfig& config, Connection::Role role) {
   return fmt::format(
       "SET search_path = tashika; SET client_encoding = 'UTF8'; SET statement_timeout = {}; SET "
       "lock_timeout = {}; "
       "SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; "
-      "SET TimeZone = 'UTC'; SET jit = off; SET enable_seqscan = off; {}",
+      "SET TimeZone = 'UTC'; SET jit = off; SET enable_seqscan = off; {}{}",
       config.statement_timeout.count(), config.statement_timeout.count(),
-      2 * config.statement_timeout.count(), config.settings);
+      2 * config.statement_timeout.count(),
+      role == Connection::Role::api ? "SET ROLE tashika_api; " : "", config.settings);
 }
 
 // The first line of what PostgreSQL or libpq says. Of a connection only: of a statement it may
@@ -83,7 +84,7 @@ void Connection::Native::connect() {
     const StallGuard::Wait wait(
         guard);  // first: the wait of the connection before may be long over
     guard.connected(connection->sock());
-    pqxx::nontransaction(*connection).exec(settings(config));
+    pqxx::nontransaction(*connection).exec(settings(config, role));
   } catch (const pqxx::failure& error) {
     connection.reset();
     throw DatabaseUnavailable(
@@ -91,7 +92,8 @@ void Connection::Native::connect() {
   }
 }
 
-Connection::Connection(const DatabaseConfig& config) : native_(std::make_unique<Native>(config)) {}
+Connection::Connection(const DatabaseConfig& config, Role role)
+    : native_(std::make_unique<Native>(config, role)) {}
 Connection::~Connection() = default;
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
@@ -132,7 +134,8 @@ Session::Native::Native(Connection::Native& on, std::string begin_with)
     transaction = std::make_unique<pqxx::nontransaction>(*connection.connection);
   };
   if (connection.connection) {
-    try {  // it looks for notifications, and so may find out that the connection died
+    try {  // both read from the socket: why PostgreSQL ended the connection, and then that it did
+      connection.connection->get_notifs();
       make();
       if (connection.connection->is_open()) return;
     } catch (const pqxx::failure&) {
@@ -147,16 +150,30 @@ void Session::Native::flush() {
   if (is_anything_waiting()) static_cast<void>(send({}));
 }
 
+std::string Session::Native::waiting() {
+  std::string out = opening;
+  company.clear();
+  for (const Posted& one : posted) {
+    out += one.sql + "; ";
+    company += fmt::format("{}, ", one.statement->name);
+  }
+  return out;
+}
+
+void Session::Native::commit() {
+  const StallGuard::Wait wait(connection.guard, posted.size() + 1);
+  const std::string text = waiting();
+  opening.clear();
+  posted.clear();
+  transaction->exec(text + "COMMIT");
+  is_open = false;
+}
+
 std::optional<pqxx::result> Session::Native::send(const std::string& sql) {
+  const std::string text = waiting();
   const std::string begin = std::exchange(opening, {});
   const std::vector<Posted> before = std::exchange(posted, {});
   const StallGuard::Wait wait(connection.guard, before.size() + 1);
-  std::string text = begin;
-  company.clear();
-  for (const Posted& one : before) {
-    text += one.sql + "; ";
-    company += fmt::format("{}, ", one.statement->name);
-  }
   try {
     return transaction->exec(text + sql);
   } catch (const pqxx::failure&) {
@@ -194,11 +211,12 @@ Session::Session(Connection& connection, const std::string& institution_id)
   if (!is_id(institution_id, kInstitutionId)) {
     throw std::invalid_argument("a transaction needs the institution whose rows it sees");
   }
-  native_ = std::make_unique<Native>(connection.native(),
-                                     // SET, as a SELECT would be planned each time.
-                                     fmt::format("BEGIN; SET LOCAL ROLE tashika_api; "
-                                                 "SET LOCAL app.institution = '{}'; ",
-                                                 institution_id));
+  const bool is_api = connection.native().role == Connection::Role::api;
+  // SET, as a SELECT would be planned each time.
+  native_ = std::make_unique<Native>(
+      connection.native(),
+      fmt::format("BEGIN; {}SET LOCAL app.institution = '{}'; ",
+                  is_api ? "" : "SET LOCAL ROLE tashika_api; ", institution_id));
 }
 
 Session::Session(Connection& connection)
@@ -217,12 +235,8 @@ void Session::commit() {
     throw std::logic_error("a transaction that failed was to be committed");
   }
   try {
-    if (!native_->opening.empty()) {
-      if (native_->posted.empty()) return;  // nothing was asked for
-      native_->flush();                     // a beginning may be sent again, but never with its end
-    }
-    static_cast<void>(native_->send("COMMIT"));
-    native_->is_open = false;
+    const bool is_empty = !native_->opening.empty() && native_->posted.empty();
+    if (!is_empty) native_->commit();
   } catch (const std::exception&) {
     native_->has_failed = true;
     sql::rethrow(native_->company + "commit");

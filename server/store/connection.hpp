@@ -59,8 +59,11 @@ class Conflict : public DatabaseError {
 // One connection. One thread at a time.
 class Connection {
  public:
+  // As whom it is between sessions. Sessions of institutions need not set their role on a
+  // connection that has it; others set their own either way.
+  enum class Role : std::uint8_t { login, api };
   // Connects. Throws DatabaseUnavailable, which says to what and why, without a password.
-  explicit Connection(const DatabaseConfig& config);
+  explicit Connection(const DatabaseConfig& config, Role role = Role::login);
   ~Connection();
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;

@@ -98,7 +98,7 @@ void Database::run_job(const Job& job, std::optional<Connection>& connection) {
   bool is_reachable = true;
   for (int attempt = 1;; ++attempt) {
     try {
-      if (!connection) connection.emplace(config_);
+      if (!connection) connection.emplace(config_, Connection::Role::api);
       job.task(*connection);
       break;
     } catch (const Conflict&) {

@@ -8,13 +8,13 @@
 namespace server {
 namespace {
 
-#define FIND_GROUNDS                                                                            \
-  "SELECT " CONSENT_COLUMNS                                                                     \
-  ", t.consent_id, t.revoked_at IS NOT NULL, v.status = 'active', s.version, s.state, "         \
-  "s.watched_certificate, k.issuer_key_hash, k.serial_sealed FROM subject s JOIN consent c ON " \
-  "c.institution_id = $1 AND c.subject_id = s.subject_id JOIN service v ON v.institution_id = " \
-  "$1 AND v.service_id = c.service_id LEFT JOIN consent_token t ON t.institution_id = $1 AND "  \
-  "t.token_id = $3 LEFT JOIN certificate k ON k.institution_id = $1 AND k.certificate_id = "    \
+#define FIND_GROUNDS                                                                         \
+  "SELECT " CONSENT_COLUMNS ", " SUBJECT_COLUMNS                                             \
+  ", t.consent_id, t.revoked_at IS NOT NULL, v.status = 'active', k.issuer_key_hash, "       \
+  "k.serial_sealed, s.xmin, c.xmin FROM subject s JOIN consent c ON c.institution_id = $1 "  \
+  "AND c.subject_id = s.subject_id JOIN service v ON v.institution_id = $1 AND "             \
+  "v.service_id = c.service_id LEFT JOIN consent_token t ON t.institution_id = $1 AND "      \
+  "t.token_id = $3 LEFT JOIN certificate k ON k.institution_id = $1 AND k.certificate_id = " \
   "c.known_certificate WHERE s.institution_id = $1 AND c.consent_id = $2"
 // The subject's row as well, or all but the consent would be as it was before a wait for the lock.
 constexpr Statement kGrounds{"query_grounds", FIND_GROUNDS " FOR SHARE OF s, c"};
@@ -34,9 +34,19 @@ constexpr Statement kOpen{
 constexpr Statement kAnswerGrounds{
     "query_answer_grounds",
     "SELECT " CONSENT_COLUMNS ", " SUBJECT_COLUMNS ", " POSITION_COLUMNS
-    " FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND c.subject_id = "
+    ", i.xmin FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND "
+    "c.subject_id = "
     "s.subject_id LEFT JOIN issuer i ON i.issuer_key_hash = $3 WHERE c.institution_id = $1 AND "
     "c.consent_id = $2 FOR UPDATE OF s, c"};
+
+// FOR UPDATE waits for whoever holds the rows, and then finds none whose version is another one.
+constexpr Statement kExpectGrounds{
+    "query_expect_grounds",
+    "WITH held AS (SELECT FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND "
+    "c.subject_id = s.subject_id WHERE c.institution_id = $1 AND c.consent_id = $2 AND s.xmin = "
+    "$3::xid AND c.xmin = $4::xid FOR UPDATE OF s, c) SELECT require(EXISTS (SELECT FROM held) AND "
+    "($6::xid IS NULL OR EXISTS (SELECT FROM issuer i WHERE i.issuer_key_hash = $5 AND i.xmin = "
+    "$6::xid)))"};
 
 #define SET_GIVEN                                                                              \
   "UPDATE consent SET known_certificate = $3, newer_certificate = $4, newer_items = $5 WHERE " \
@@ -86,18 +96,16 @@ std::optional<QueryGrounds> find_grounds(Session& session, const std::string& co
   if (rows.empty()) return std::nullopt;
   const pqxx::row row = rows[0];
   QueryGrounds out;
-  out.consent = sql::read_consent(row);
-  const int column = sql::kConsentColumns;
+  const int subject = sql::kConsentColumns;
+  const int column = subject + sql::kSubjectColumns;
+  out.locked = {sql::read_subject(row, subject), sql::read_consent(row)};
   if (!row[column].is_null()) {
     out.token = {row[column].as<std::string>(), row[column + 1].as<bool>()};
   }
   out.is_service_active = row[column + 2].as<bool>();
-  out.subject_version = row[column + 3].as<std::int32_t>();
-  out.subject_state = row[column + 4].as<std::string>();
-  out.watched_certificate = row[column + 5].as<std::string>();
-  if (!row[column + 6].is_null()) {
-    out.known_certificate = sql::read_sealed_name(row, column + 6);
-  }
+  if (!row[column + 3].is_null()) out.known_certificate = sql::read_sealed_name(row, column + 3);
+  out.subject_row = row[column + 5].as<std::string>();
+  out.consent_row = row[column + 6].as<std::string>();
   return out;
 }
 
@@ -126,8 +134,23 @@ std::optional<AnswerGrounds> lock_answer_grounds(Session& session, const std::st
   const int subject = sql::kConsentColumns;
   const int position = subject + sql::kSubjectColumns;
   out.locked = {sql::read_subject(rows[0], subject), sql::read_consent(rows[0])};
-  if (!rows[0][position].is_null()) out.position = sql::read_position(rows[0], position);
+  if (!rows[0][position].is_null()) {
+    out.position = {sql::read_position(rows[0], position),
+                    rows[0][position + sql::kPositionColumns].as<std::string>()};
+  }
   return out;
+}
+
+void expect_answer_grounds(Session& session, const QueryGrounds& grounds,
+                           const std::optional<IssuerKeyHash>& issuer,
+                           const std::optional<ReadPosition>& position) {
+  const auto expect = [&](const auto& key_hash, const std::optional<std::string>& row) {
+    sql::post(session, kExpectGrounds, session.institution_id(), grounds.locked.consent.consent_id,
+              grounds.subject_row, grounds.consent_row, key_hash, row);
+  };
+  if (!issuer) return expect(std::optional<std::string>(), std::nullopt);
+  hold_issuer(session, *issuer);
+  expect(sql::bytea(*issuer), position.value().row);
 }
 
 void set_given(Session& session, const Consent& consent) {

@@ -17,19 +17,19 @@
 
 namespace server {
 
-// What there is before a question is asked.
+// What there is before a question is asked, and most often still when its answer comes.
 struct QueryGrounds {
   struct Token {
     std::string consent_id;
     bool is_revoked = false;
   };
-  Consent consent;
+  LockedConsent locked;
   std::optional<Token> token;
   bool is_service_active = false;
-  std::int32_t subject_version = 0;
-  std::string subject_state;
-  std::string watched_certificate;
   std::optional<SealedName> known_certificate;  // Consent::known_certificate
+  // Which versions of the rows these are: PostgreSQL's xmin.
+  std::string subject_row;
+  std::string consent_row;
 };
 // Locks the rows of subject and consent, shared or, the consent's, alone: a withdrawal and the end
 // of another query wait, or are seen here. The rest is of the statement's beginning, so if a lock
@@ -48,12 +48,23 @@ void open_disclosure(Session& session, const Disclosure& disclosure,
 
 // Once the authority has answered: the consent with its subject, as lock_consent() has them, and
 // the issuer of the newer certificate, if there is one, as lock_issuer() has it.
+struct ReadPosition {
+  IssuerPosition position;
+  std::string row;  // its version, as in QueryGrounds
+};
 struct AnswerGrounds {
   LockedConsent locked;
-  std::optional<IssuerPosition> position;
+  std::optional<ReadPosition> position;
 };
 [[nodiscard]] std::optional<AnswerGrounds> lock_answer_grounds(
     Session& session, const std::string& consent_id, const std::optional<IssuerKeyHash>& issuer);
+
+// The same, without an answer, where all is expected to be as it was read before: the same locks
+// are taken, and if something has changed, nothing of the transaction is done: it, what comes next,
+// or the commit throws NotAsRequired. With an issuer there must be its position.
+void expect_answer_grounds(Session& session, const QueryGrounds& grounds,
+                           const std::optional<IssuerKeyHash>& issuer,
+                           const std::optional<ReadPosition>& position);
 
 // The newer certificate of `consent`, and what of it was given (known_certificate,
 // newer_certificate, newer_items). If `event` is there, the subject's version rises as well, and

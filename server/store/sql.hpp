@@ -23,7 +23,10 @@ struct Statement {
 };
 
 struct Connection::Native {
-  explicit Native(const DatabaseConfig& database) : config(database) { connect(); }
+  Native(const DatabaseConfig& database, Role between_sessions)
+      : config(database), role(between_sessions) {
+    connect();
+  }
   ~Native() { forget(); }
   void connect();
   void forget();  // what there is of a connection; the next use makes another
@@ -32,6 +35,7 @@ struct Connection::Native {
   static constexpr std::chrono::milliseconds kAnswerDelay{2'000};
 
   DatabaseConfig config;
+  Role role;
   StallGuard guard{config.statement_timeout + kAnswerDelay};
   std::unique_ptr<pqxx::connection> connection;
   std::set<std::string, std::less<>> prepared;
@@ -52,6 +56,11 @@ struct Session::Native {
   // connection died before the transaction was known to have begun: it has begun on another one
   // then, with what was posted, and the SQL is not sent.
   [[nodiscard]] std::optional<pqxx::result> send(const std::string& sql);
+  // Sends what waits, and the end. Once only, whatever of it is new to PostgreSQL: if the
+  // connection dies, nobody knows whether it was done.
+  void commit();
+  // What waits, as SQL; notes it as company.
+  [[nodiscard]] std::string waiting();
 
   Connection::Native& connection;
   // BEGIN and COMMIT are ours.

@@ -12,5 +12,6 @@
 namespace server::sql {
 
 [[nodiscard]] IssuerPosition read_position(const pqxx::row& row, int first = 0);
+inline constexpr int kPositionColumns = 5;
 
 }  // namespace server::sql

@@ -11,12 +11,12 @@ CANARY_NAME = "加名鳥　歌子"
 TOWN = dict(people=60)
 
 
-def of_somebody_who_moved(town):
+def of_somebody_who_moved(town, *state):
     """A consent, whose certificate has lapsed; a newer one is there."""
     person = town.somebody()
     consent = town.consent(person)
     lapse(town, person)
-    lapsed(town, consent)
+    lapsed(town, consent, *state)
     return consent
 
 
@@ -158,6 +158,52 @@ def test_questions_at_once_cost_one_fee(town):
     others = [one for one in answers if one.status != 200]
     assert others and all(one.is_problem("query-in-progress", 409) and one.headers["retry-after"] for one in others)
     assert town.billing()["yen"] == fee + 20
+
+
+MEANWHILE = {
+    "subject": "UPDATE subject SET version = version + 5 WHERE subject_id = '{sub}'",
+    "consent": "UPDATE consent SET newer_items = '{{attr:name}}' WHERE consent_id = '{consent_id}'",
+    "issuer": "UPDATE issuer SET numbering = numbering + 1",  # as if its lists began again
+}
+
+
+def ask_while(town, cluster, consent, change):
+    """Whether the answer could not be what was expected of it, so that all was done step by step."""
+    answers = []
+    undone = cluster.log().count("not as required")
+    town.country.fail(path="/v1/four-information", kind="delay", value=1500, count=1)
+
+    def send():
+        with town.a.client() as client:
+            answers.append(town.query(client, consent["token"]))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    started = "SELECT 1 FROM disclosure WHERE consent_id = %s AND state = 'started'"
+    wait_until(lambda: town.rows(started, consent["consent_id"]), 5, "the question")
+    town.rows(change.format(**consent))
+    thread.join()
+    town.country.heal()
+    assert answers[0].status == 200 and answers[0].json["outcome"] == "provided", answers[0].body
+    return cluster.log().count("not as required") > undone
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_what_changes_while_the_authority_is_asked_counts(town, cluster, what):
+    """What was read before the question is right for the answer only if it still is."""
+    of_subject = "SELECT version FROM subject WHERE subject_id = %s"
+    for _ in range(3):  # the first certificate of each issuer is done step by step anyway
+        consent = of_somebody_who_moved(town, "available")
+        [[version]], fee = town.rows(of_subject, consent["sub"]), town.billing()["yen"]
+        was_unexpected = ask_while(town, cluster, consent, MEANWHILE[what])
+        assert town.billing()["yen"] == fee + 20
+        assert town.rows(of_subject, consent["sub"]) == [(version + (6 if what == "subject" else 1),)]
+        done = town.rows("SELECT disclosure_id, state, outcome FROM disclosure WHERE consent_id = %s", consent["consent_id"])
+        assert [one[1:] for one in done] == [("completed", "provided")]
+        assert town.rows("SELECT verb FROM audit WHERE object = %s", done[0][0]) == [("disclosure.completed",)]
+        if was_unexpected:
+            return
+    assert False, "what had changed was not seen"
 
 
 def test_a_service_that_ended_gets_nothing(town):
