@@ -254,16 +254,26 @@ void rethrow(const std::string& statement) {
     throw Conflict(fmt::format("statement {} was in a deadlock", statement), "40P01");
   } catch (const pqxx::serialization_failure&) {
     throw Conflict(fmt::format("statement {} can't be serialized", statement), "40001");
+  } catch (const pqxx::insufficient_privilege&) {  // has no SQLSTATE to libpqxx
+    throw DatabaseError(
+        fmt::format("statement {} is not allowed to this login: as the owner of the schema, GRANT "
+                    "tashika_api, tashika_platform TO it",
+                    statement),
+        "42501");
+  } catch (const pqxx::undefined_table&) {
+    throw DatabaseError(
+        fmt::format("statement {} misses its table: run `tashika migrate`", statement), "42P01");
   } catch (const pqxx::sql_error& error) {
     const std::string state = error.sqlstate();
     const std::string text = fmt::format("statement {} failed with SQLSTATE {}", statement, state);
     if (state == "23505") throw AlreadyThere(text, state);
     if (state == "TK001") throw NotAsRequired(text, state);  // of require() in migrations/0001
     if (state == "55P03") throw Conflict(text, state);
-    // Cancelled by a time-out, shutting down, too many connections, disk full; a standby, or a
-    // schema that changed beneath what was prepared: another connection may do better.
+    // Cancelled by a time-out, shutting down, disk full or failing; a standby, or a schema that
+    // changed beneath what was prepared: another connection may do better.
     const bool is_passing = state.starts_with("57") || state.starts_with("53") ||
-                            state == "25006" || state == "0A000" || state == "26000";
+                            state.starts_with("58") || state == "25006" || state == "0A000" ||
+                            state == "26000";
     if (is_passing) throw DatabaseUnavailable(text);
     throw DatabaseError(text, state);
   } catch (const pqxx::failure&) {

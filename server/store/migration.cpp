@@ -77,9 +77,13 @@ void refuse_strangers(const std::vector<MigrationStatus>& steps) {
 
 std::vector<MigrationStatus> migration_status(const DatabaseConfig& config) {
   Connection connection(config);
-  pqxx::nontransaction reader(*connection.native().connection);
-  const bool exists = !reader.exec1("SELECT to_regclass('tashika.migration')::text")[0].is_null();
-  return compare(exists ? reader.exec(kApplied) : pqxx::result());
+  try {
+    pqxx::nontransaction reader(*connection.native().connection);
+    const bool exists = !reader.exec1("SELECT to_regclass('tashika.migration')::text")[0].is_null();
+    return compare(exists ? reader.exec(kApplied) : pqxx::result());
+  } catch (const pqxx::failure&) {
+    sql::rethrow("migration_status");
+  }
 }
 
 std::vector<std::string> migrate(const DatabaseConfig& config, pki::Time now) {

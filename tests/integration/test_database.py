@@ -225,6 +225,16 @@ def test_12_the_server_may_log_in_as_one_who_owns_nothing(two_banks):
             rows(serving, statement)
 
 
+def test_a_login_without_the_roles_is_told_which(two_banks):
+    place, _ = two_banks
+    owner = connect(place.url)
+    if not rows(owner, "SELECT 1 FROM pg_roles WHERE rolname = 'tashika_nobody'"):
+        rows(owner, "CREATE ROLE tashika_nobody LOGIN")
+    place.config.write_text(place.config.read_text().replace("user=tashika", "user=tashika_nobody"))
+    for command in (("institution", "list"), ("migrate", "--status"), ("audit", "verify"), ("keys", "list"), ("feed", "status")):
+        assert "GRANT tashika_api, tashika_platform TO" in place.fails(*command), command
+
+
 # --- the audit chain (check 29) -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("tampering, row", [
