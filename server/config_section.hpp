@@ -154,7 +154,7 @@ class Section {
     out = static_cast<T>(value->get());
   }
   template <class Duration>
-  void duration(std::string_view key, Duration& out) {
+  void duration(std::string_view key, Duration& out, Duration at_least = Duration::zero()) {
     const toml::node* node = get(key);
     if (node == nullptr) return;
     const auto* value = node->as_string();
@@ -171,6 +171,10 @@ class Section {
       return fault(*node,
                    fmt::format("`{}` must be a whole number of {}", key,
                                std::is_same_v<Duration, std::chrono::hours> ? "hours" : "seconds"));
+    }
+    if (value_in_units < at_least) {
+      return fault(*node, fmt::format("`{}` must be at least {} days", key,
+                                      at_least / std::chrono::hours{24}));
     }
     out = value_in_units;
   }

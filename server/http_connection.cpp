@@ -285,7 +285,7 @@ void HttpConnection::append_head(unsigned status, std::string_view headers,
 void HttpConnection::refuse(unsigned status) {
   close_after_ = linger_after_ = true;
   forget_body();
-  const HttpRefusal refusal = handler_.refused(status);
+  const HttpRefusal refusal = handler_.refused(status, peer());
   append_head(status, refusal.headers, refusal.body.size());
   out_ += refusal.body;
 }

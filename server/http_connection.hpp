@@ -42,7 +42,11 @@ class HttpHandler : public BodyLimit {
   // A connection is refused (400, 408, 413, 431; 429: its certificate has too many already; 503:
   // too many bodies are on their way), or a request failed (500): what to say. The connection adds
   // what it adds to a response, and ends.
-  [[nodiscard]] virtual HttpRefusal refused(unsigned status) { return plain_refusal(status); }
+  // `peer`: who, if that is known.
+  [[nodiscard]] virtual HttpRefusal refused(unsigned status,
+                                            [[maybe_unused]] const PeerCertificate* peer) {
+    return plain_refusal(status);
+  }
 };
 
 // Where connections of one worker are known, for time-outs and for draining.

@@ -20,7 +20,7 @@ class OcspHandler final : public HttpHandler {
   void adopt(std::shared_ptr<const Snapshot> snapshot) { service_.adopt(std::move(snapshot)); }
 
   void handle(const HttpRequest& request, HttpConnection& connection) override;
-  HttpRefusal refused(unsigned status) override {
+  HttpRefusal refused(unsigned status, const PeerCertificate*) override {
     stats_.count_refused(status);
     return plain_refusal(status);
   }

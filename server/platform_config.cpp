@@ -82,7 +82,7 @@ ConsentConfig read_consent(Section section) {
   section.duration("last_check", out.last_check);
   section.duration("give_up", out.give_up);
   section.duration("confirmation_timeout", out.confirmation_timeout);
-  section.duration("cursor_life", out.cursor_life);
+  section.duration("cursor_life", out.cursor_life, out.cursor_life);  // which is promised
   section.duration("expiry_notice", out.expiry_notice);
   section.finish();
   return out;

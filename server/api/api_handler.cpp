@@ -104,10 +104,9 @@ asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
   ApiResponse response;
   try {
     co_await answer(request, *connection, exchange, response);
+    count_wrong_guesses(connection->peer(), exchange, response.wrong_guesses);
   } catch (const Problem& problem) {
-    if (is_wrong_guess(problem.kind())) {
-      (void)common_.failures.take(thumbprint_party(connection->peer()), exchange.started);
-    }
+    count_wrong_guesses(connection->peer(), exchange, is_wrong_guess(problem.kind()) ? 1 : 0);
     response = render(problem, exchange);
   } catch (...) {
     response = render_current_exception(exchange);
@@ -198,6 +197,13 @@ void ApiHandler::charge(Exchange& exchange, const std::string& party) const {
   }
 }
 
+void ApiHandler::count_wrong_guesses(const PeerCertificate* peer, const Exchange& exchange,
+                                     std::size_t count) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!common_.failures.take(thumbprint_party(peer), exchange.started).is_allowed) return;
+  }
+}
+
 // All that a certificate asks waits then, so that nothing can be learnt from what is refused.
 void ApiHandler::brake(const Exchange& exchange, const PeerCertificate& peer) const {
   if (common_.failures.has_left(thumbprint_party(&peer), exchange.started)) return;
@@ -256,14 +262,18 @@ ApiResponse ApiHandler::render_current_exception(const Exchange& exchange) const
       exchange);
 }
 
-std::string ApiHandler::headers(const HttpRequest& request, const Exchange& exchange,
-                                const ApiResponse& response) const {
-  const auto& limit = *exchange.limit;
-  std::string out = fmt::format(
+std::string ApiHandler::head_of(std::string_view request_id, std::string_view cache_control,
+                                const RateLimiter::Verdict& limit) const {
+  return fmt::format(
       "X-Request-Id: {}\r\nCache-Control: {}\r\nX-Content-Type-Options: nosniff\r\n"
       "RateLimit-Policy: \"requests\";q={};w={}\r\nRateLimit: \"requests\";r={};t={}\r\n",
-      exchange.request_id, response.cache_control, common_.limiter.burst(),
-      RateLimiter::kBurstSeconds, limit.remaining, limit.reset_seconds);
+      request_id, cache_control, common_.limiter.burst(), RateLimiter::kBurstSeconds,
+      limit.remaining, limit.reset_seconds);
+}
+
+std::string ApiHandler::headers(const HttpRequest& request, const Exchange& exchange,
+                                const ApiResponse& response) const {
+  std::string out = head_of(exchange.request_id, response.cache_control, *exchange.limit);
   const auto add = [&](std::string_view name, std::string_view value) {
     if (!value.empty()) out += fmt::format("{}: {}\r\n", name, value);
   };
@@ -307,7 +317,7 @@ void ApiHandler::respond(const HttpRequest& request, HttpConnection& connection,
   connection.respond({response.status, lines, pki::as_bytes(body)});
 }
 
-HttpRefusal ApiHandler::refused(unsigned status) {
+HttpRefusal ApiHandler::refused(unsigned status, const PeerCertificate* peer) {
   const ProblemKind kind = status == 408   ? ProblemKind::request_timeout
                            : status == 413 ? ProblemKind::payload_too_large
                            : status == 429 ? ProblemKind::rate_limited
@@ -319,8 +329,9 @@ HttpRefusal ApiHandler::refused(unsigned status) {
   common_.stats.count_problem(kind);
   common_.stats.count(std::nullopt, problem_type(kind).status, {});
   const Problem problem(kind, std::string(refusal_detail(kind)));
-  std::string headers = fmt::format(
-      "X-Request-Id: {}\r\nCache-Control: no-store\r\nContent-Type: {}\r\n", id, kProblemMediaType);
+  const auto limit = common_.limiter.take(thumbprint_party(peer), std::chrono::steady_clock::now());
+  std::string headers = head_of(id, "no-store", limit);
+  headers += fmt::format("Content-Type: {}\r\n", kProblemMediaType);
   if (const auto wait = retry_after(problem)) {
     headers += fmt::format("Retry-After: {}\r\n", wait->count());
   }

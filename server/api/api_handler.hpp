@@ -34,7 +34,7 @@ class ApiHandler final : public HttpHandler {
   ApiHandler(const ApiCommon& common, unsigned worker) : common_(common), worker_(worker) {}
 
   void handle(const HttpRequest& request, HttpConnection& connection) override;
-  [[nodiscard]] HttpRefusal refused(unsigned status) override;
+  [[nodiscard]] HttpRefusal refused(unsigned status, const PeerCertificate* peer) override;
   [[nodiscard]] std::optional<std::uint32_t> body_bytes_max(Method method,
                                                             std::string_view target) override;
 
@@ -59,10 +59,15 @@ class ApiHandler final : public HttpHandler {
   boost::asio::awaitable<void> still_admit(const Route& route, const ApiRequest& request) const;
   void charge(Exchange& exchange, const std::string& party) const;
   void brake(const Exchange& exchange, const PeerCertificate& peer) const;
+  void count_wrong_guesses(const PeerCertificate* peer, const Exchange& exchange,
+                           std::size_t count) const;
   [[nodiscard]] ApiResponse render(const Problem& problem, const Exchange& exchange) const;
   [[nodiscard]] ApiResponse render_current_exception(const Exchange& exchange) const;
   void respond(const HttpRequest& request, HttpConnection& connection, const Exchange& exchange,
                ApiResponse response) const;
+  // What every answer has.
+  [[nodiscard]] std::string head_of(std::string_view request_id, std::string_view cache_control,
+                                    const RateLimiter::Verdict& limit) const;
   [[nodiscard]] std::string headers(const HttpRequest& request, const Exchange& exchange,
                                     const ApiResponse& response) const;
 

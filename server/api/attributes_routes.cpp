@@ -76,16 +76,20 @@ struct Batch {
   std::size_t next = 0;
   std::size_t running = 0;
   asio::steady_timer all_done;
+  std::size_t wrong_guesses = 0;  // tokens that are none
 };
 
-nlohmann::ordered_json problem_of(const Batch& batch, std::exception_ptr error) {
+nlohmann::ordered_json problem_of(Batch& batch, std::exception_ptr error) {
   try {
     std::rethrow_exception(std::move(error));
   } catch (const Problem& problem) {
+    batch.wrong_guesses += problem.kind() == ProblemKind::token_invalid ? 1U : 0U;
     return {{"problem", problem_json(problem, batch.base_url, {})}};
   } catch (const DatabaseUnavailable&) {
     return {
         {"problem", problem_json(Problem(ProblemKind::database_unavailable), batch.base_url, {})}};
+  } catch (const Conflict&) {
+    return {{"problem", problem_json(Problem(ProblemKind::overloaded), batch.base_url, {})}};
   } catch (const std::exception& trouble) {
     log(Level::error, "batch_item_failed", {{"error", trouble.what()}});
     return {{"problem", problem_json(Problem(ProblemKind::internal_error), batch.base_url, {})}};
@@ -117,6 +121,7 @@ asio::awaitable<ApiResponse> post_batch(AttributeService& service, ApiRequest& r
     query.idempotent.key = fmt::format("{} {}", request.idempotency_key, queries.size());
   }
   body.finish();
+  co_await service.bind_key(request.caller.institution_id, idempotent_of(request), request.now);
   const auto executor = co_await asio::this_coro::executor;
   const auto batch = std::make_shared<Batch>(Batch{
       service, service.base_url(), std::move(queries), {}, 0, 0, asio::steady_timer(executor)});
@@ -133,6 +138,7 @@ asio::awaitable<ApiResponse> post_batch(AttributeService& service, ApiRequest& r
     co_await batch->all_done.async_wait(asio::redirect_error(asio::use_awaitable, ended));
   }
   ApiResponse response;
+  response.wrong_guesses = batch->wrong_guesses;
   response.body = {{"results", std::move(batch->results)}};
   co_return response;
 }
@@ -171,13 +177,15 @@ asio::awaitable<ApiResponse> post_match(AttributeService& service, ApiRequest& r
     return compare_values(values, items);
   };
   Answer answer = co_await service.match(std::move(query), compare);
-  if (answer.body.contains("results")) answer.body["normalization"] = kNormalization;
-  for (const auto& one : answer.body["not_provided"]) {
-    if (one["reason"] == "not_consented") {
-      answer.body["results"][one["attribute"].get<std::string>()] = "not_consented";
+  if (answer.body.contains("results")) {
+    answer.body["normalization"] = kNormalization;
+    for (const auto& one : answer.body["not_provided"]) {
+      if (one["reason"] == "not_consented") {
+        answer.body["results"][one["attribute"].get<std::string>()] = "not_consented";
+      }
     }
+    answer.body.erase("not_provided");
   }
-  answer.body.erase("not_provided");
   co_return response_of(std::move(answer));
 }
 

@@ -53,6 +53,7 @@ asio::awaitable<ApiResponse> post_status(CertificateStatusService& service, ApiR
   const CertificateStatusService::Question question = read_question(request.body);
   const auto answers = co_await service.ask(request.caller.institution_id, question, request.now);
   nlohmann::ordered_json results = nlohmann::ordered_json::array();
+  ApiResponse response;
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const bool by_consent = i >= question.certificate_ids.size();
     const std::string& id = by_consent ? question.consent_ids[i - question.certificate_ids.size()]
@@ -63,12 +64,12 @@ asio::awaitable<ApiResponse> post_status(CertificateStatusService& service, ApiR
     } else {
       const ProblemType& type = problem_type(ProblemKind::not_found);
       one["problem"] = {{"code", type.slug}, {"status", type.status}};
+      response.wrong_guesses = 1;  // lists grow old: a request of many is one guess
     }
     if (by_consent) one["consent_id"] = id;
     if (!by_consent && !answers[i]) one["certificate_id"] = id;
     results.push_back(std::move(one));
   }
-  ApiResponse response;
   response.body["results"] = std::move(results);
   co_return response;
 }

@@ -146,8 +146,9 @@ asio::awaitable<ApiResponse> post_withdrawal(ConsentService& service, ApiRequest
   body.finish();
   withdrawal.if_version = version_of(request.if_match);
   ApiResponse response;
-  response.body = co_await service.withdraw(asker_of(request), request.path.at(0),
-                                            std::move(withdrawal), request.now);
+  response.body =
+      co_await service.withdraw(asker_of(request), request.path.at(0), std::move(withdrawal),
+                                idempotent_of(request), request.now);
   response.etag = etag_of(response.body);
   if (response.body["status"] == "withdrawn") {
     response.body["withdrawn_at"] = response.body["status_reason"]["at"];

@@ -83,7 +83,7 @@ void DatabaseWatch::check(std::optional<Connection>& connection) {
   if (!connection) {
     std::string fault = schema_fault(config_);
     if (!fault.empty()) throw std::runtime_error(fault);
-    connection.emplace(config_);
+    connection.emplace(config_, Connection::Role::api);  // as the pool
     create_first_token_key(*connection, keys_, clock_());
     callers_.clear();  // what was announced meanwhile was not heard
     set_fault({});

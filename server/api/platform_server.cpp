@@ -55,6 +55,7 @@ void append(std::vector<Route>& to, std::vector<Route> more) {
 PlatformServer::PlatformServer(const Config& config, const IssuerSet& issuers,
                                const SnapshotKeeper& keeper, AskTime clock)
     : config_(config),
+      keeper_(keeper),
       clock_(std::move(clock)),
       tls_(std::make_shared<TlsContext>(config.api->tls, clock_())),
       keys_(config.database->key_encryption_key),
@@ -104,6 +105,9 @@ void PlatformServer::start() {
   FanOut::Options fan_out;
   fan_out.life = config_.consent.cursor_life;
   fan_out.clock = clock_;
+  fan_out.is_borne_out = [this](pki::Time now) {
+    return are_lists_in_force(*keeper_.current(), now);
+  };
   fan_out_ = std::make_unique<FanOut>(*config_.database, fan_out);
   services_->start();
   http_->start();

@@ -57,6 +57,7 @@ class PlatformServer {
   [[nodiscard]] std::vector<Route> routes();
 
   const Config& config_;
+  const SnapshotKeeper& keeper_;
   const AskTime clock_;
   std::shared_ptr<TlsContext> tls_;
   KeyRing keys_;

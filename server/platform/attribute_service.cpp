@@ -47,6 +47,7 @@ auto AttributeService::transact(Connection& connection, const AttributeQuery& qu
     return attempt(Way::free);
   } catch (const AlreadyThere&) {
   } catch (const NotAsRequired&) {
+  } catch (const IssuerBehind&) {  // by a position that may have been left behind itself
   }
   try {
     return attempt(Way::unknown);
@@ -59,6 +60,17 @@ auto AttributeService::transact(Connection& connection, const AttributeQuery& qu
 
 boost::asio::awaitable<Answer> AttributeService::query(AttributeQuery query) {
   co_return co_await run(std::move(query), nullptr);
+}
+
+boost::asio::awaitable<void> AttributeService::bind_key(std::string institution_id,
+                                                        IdempotentRequest request, pki::Time now) {
+  co_await parts_.database.run([&](Connection& connection) {
+    Session session(connection, institution_id);
+    const auto claim = claim_or_refuse(session, request, "batch", now);
+    if (claim.state == IdempotencyClaim::State::done) return;
+    keep_answer(session, parts_.keys, request, {});
+    session.commit();
+  });
 }
 
 boost::asio::awaitable<Answer> AttributeService::match(AttributeQuery query, Compare compare) {

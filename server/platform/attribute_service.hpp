@@ -48,6 +48,11 @@ class AttributeService {
 
   [[nodiscard]] boost::asio::awaitable<Answer> query(AttributeQuery query);
 
+  // Of a batch, whose questions have keys of their own: that its key stands for this request and no
+  // other. Throws Problem(idempotency_key_reused).
+  [[nodiscard]] boost::asio::awaitable<void> bind_key(std::string institution_id,
+                                                      IdempotentRequest request, pki::Time now);
+
   // What takes the place of the claims in the answer to a comparison; never kept.
   using Compare = std::function<nlohmann::ordered_json(const FourInformation&)>;
   // The same way, but nothing is handed over: `compare` tells what differs. At most kMatchesMax for
@@ -110,7 +115,7 @@ class AttributeService {
                                              const std::optional<IssuerKeyHash>& issuer,
                                              Way way) const;
   std::vector<AuditEntry> follow_certificate(Session& session, const ProvidedInformation& provided,
-                                             const std::optional<ReadPosition>& position,
+                                             const std::optional<IssuerPosition>& position,
                                              LockedConsent& locked, const Disclosure& disclosure,
                                              pki::Time now, Way way) const;
 

@@ -253,12 +253,14 @@ void AttributeService::complete(Session& session, const AttributeQuery& query,
 AnswerGrounds AttributeService::answer_grounds(Session& session, const Begun& begun,
                                                const std::optional<IssuerKeyHash>& issuer,
                                                Way way) const {
-  if (way == Way::free) {
-    const auto position = issuer ? positions_.find(*issuer) : std::nullopt;
-    if (!issuer || position) {
-      expect_answer_grounds(session, begun.grounds, issuer, position);
-      return {begun.grounds.locked, position};
-    }
+  if (way == Way::free && !issuer) {
+    expect_answer_grounds(session, begun.grounds);
+    return {begun.grounds.locked, std::nullopt};
+  }
+  if (const auto position = issuer ? positions_.find(*issuer) : std::nullopt;
+      position && way == Way::free) {
+    expect_answer_grounds(session, begun.grounds, *issuer, *position);
+    return {begun.grounds.locked, position};
   }
   const std::string& consent_id = begun.disclosure.consent_id;
   auto grounds = lock_answer_grounds(session, consent_id, issuer);
@@ -335,7 +337,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
         answer.body["next_check_at"] = pki::time_to_rfc3339(*at);
       }
     }
-    answer.body["not_provided"] = nlohmann::ordered_json::array();
+    answer.body["not_provided"] = not_consented(begun.not_provided);
   }
   complete(session, query, disclosure, answer, now);
   for (const AuditEntry& entry : followed) append_audit(session, now, entry);
@@ -346,7 +348,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
 // Returns what is to be audited.
 std::vector<AuditEntry> AttributeService::follow_certificate(
     Session& session, const ProvidedInformation& provided,
-    const std::optional<ReadPosition>& position, LockedConsent& locked,
+    const std::optional<IssuerPosition>& position, LockedConsent& locked,
     const Disclosure& disclosure, pki::Time now, Way way) const {
   const CertificateName& newer = provided.newer.certificate;
   const auto issuers = parts_.snapshot();
@@ -363,8 +365,7 @@ std::vector<AuditEntry> AttributeService::follow_certificate(
     return {};
   }
   const CheckedStatus checked =
-      check_for_watch(position ? std::optional(position->position) : std::nullopt, watched,
-                      issuers->issuers.at(*issuer), newer.serial.reveal());
+      check_for_watch(position, watched, issuers->issuers.at(*issuer), newer.serial.reveal());
   Subject& subject = locked.subject;
   Consent& consent = locked.consent;
   NewCertificate certificate;

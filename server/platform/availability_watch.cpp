@@ -52,6 +52,7 @@ void AvailabilityWatch::ask_due(Connection& connection, KeyRing& keys,
     const auto began = Clock::now();
     // Each round with the lists of now: old ones would not do once detection has gone on.
     const auto snapshot = keeper_.current();
+    if (!are_lists_in_force(*snapshot, clock_())) return;  // who has waited too long?
     std::vector<AvailabilityChecks::Issuer> issuers;
     for (std::size_t i = 0; i < issuers_.size(); ++i) {
       issuers.push_back({&issuers_[i], &snapshot->issuers[i], &config_.issuers[i]});

@@ -266,6 +266,10 @@ boost::asio::awaitable<void> ConsentJobs::hear(const WithdrawalPage& page) {
   }
 }
 
+bool ConsentJobs::is_borne_out(pki::Time now) const {
+  return are_lists_in_force(*parts_.snapshot(), now);
+}
+
 boost::asio::awaitable<void> ConsentJobs::expire() {
   const pki::Time now = parts_.clock();
   const auto end = [now](Session& session, const ConsentName& name, const ConsentEnding& ending) {
@@ -273,14 +277,6 @@ boost::asio::awaitable<void> ConsentJobs::expire() {
     session.commit();
     return true;
   };
-  const Find past = [now](Session& session) { return consents_past_term(session, now, kBatch); };
-  const Treat expire_one = [&](Session& session, const ConsentName& name) {
-    return end(
-        session, name,
-        {ConsentStatus::expired, {"platform", "validity_ended", now}, ConsentEnding::Relay::no});
-  };
-  co_await each(expire_job_, figures_.ended, past, expire_one);
-
   const Find over = [](Session& session) { return consents_of_ended_services(session, kBatch); };
   const Treat discontinue = [&](Session& session, const ConsentName& name) {
     return end(session, name,
@@ -289,6 +285,15 @@ boost::asio::awaitable<void> ConsentJobs::expire() {
                 ConsentEnding::Relay::yes});
   };
   co_await each(expire_job_, figures_.ended, over, discontinue);
+  if (!is_borne_out(now)) co_return;
+
+  const Find past = [now](Session& session) { return consents_past_term(session, now, kBatch); };
+  const Treat expire_one = [&](Session& session, const ConsentName& name) {
+    return end(
+        session, name,
+        {ConsentStatus::expired, {"platform", "validity_ended", now}, ConsentEnding::Relay::no});
+  };
+  co_await each(expire_job_, figures_.ended, past, expire_one);
 
   const Find unconfirmed = [&](Session& session) {
     return consents_unconfirmed(session, now - parts_.consent.confirmation_timeout, kBatch);
@@ -302,6 +307,7 @@ boost::asio::awaitable<void> ConsentJobs::expire() {
 // By expiry_notice before a term or the last token ends.
 boost::asio::awaitable<void> ConsentJobs::remind() {
   const pki::Time now = parts_.clock();
+  if (!is_borne_out(now)) co_return;
   const pki::Time until = now + parts_.consent.expiry_notice;
   const Find terms = [until](Session& session) { return consents_ending(session, until, kBatch); };
   const Treat tell_term = [now](Session& session, const ConsentName& name) {

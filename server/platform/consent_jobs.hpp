@@ -72,6 +72,7 @@ class ConsentJobs {
                                     const Treat& treat);
   boost::asio::awaitable<void> remind();
   boost::asio::awaitable<void> tidy();
+  [[nodiscard]] bool is_borne_out(pki::Time now) const;  // by lists in force
 
   PlatformParts parts_;  // with the gateway of this thread
   ConsentRelay relay_;

@@ -85,13 +85,16 @@ boost::asio::awaitable<ConsentPage> ConsentService::list(std::string institution
   });
 }
 
-boost::asio::awaitable<nlohmann::ordered_json> ConsentService::withdraw(Asker asker,
-                                                                        std::string consent_id,
-                                                                        WithdrawalRequest request,
-                                                                        pki::Time now) {
+boost::asio::awaitable<nlohmann::ordered_json> ConsentService::withdraw(
+    Asker asker, std::string consent_id, WithdrawalRequest request, IdempotentRequest idempotent,
+    pki::Time now) {
   if (!is_id(consent_id, kConsentId)) throw Problem(ProblemKind::not_found);
   co_return co_await parts_.database.run([&](Connection& connection) {
     Session session(connection, asker.institution_id);
+    const auto claim = claim_or_refuse(session, idempotent, consent_id, now);
+    if (claim.state == IdempotencyClaim::State::done) {
+      return kept_answer(session, parts_.keys, idempotent, claim).body;
+    }
     auto locked = lock_consent(session, asker.institution_id, consent_id);
     if (!locked) throw Problem(ProblemKind::not_found);
     Consent& consent = locked->consent;
@@ -109,6 +112,7 @@ boost::asio::awaitable<nlohmann::ordered_json> ConsentService::withdraw(Asker as
       append_audit(session, now, audit_of_withdrawal(consent, asker.actor(), request));
     }
     auto view = consent_json(session, parts_.keys, consent);
+    keep_answer(session, parts_.keys, idempotent, {200, view});
     session.commit();
     return view;
   });

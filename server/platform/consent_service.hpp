@@ -71,10 +71,9 @@ class ConsentService {
                                                          std::string page_token);
   // Takes effect before it returns, whatever runs at the same time; the authority is told
   // afterwards. Of a consent that has ended: as it is.
-  [[nodiscard]] boost::asio::awaitable<nlohmann::ordered_json> withdraw(Asker asker,
-                                                                        std::string consent_id,
-                                                                        WithdrawalRequest request,
-                                                                        pki::Time now);
+  [[nodiscard]] boost::asio::awaitable<nlohmann::ordered_json> withdraw(
+      Asker asker, std::string consent_id, WithdrawalRequest request, IdempotentRequest idempotent,
+      pki::Time now);
   [[nodiscard]] boost::asio::awaitable<Answer> new_token(Asker asker, std::string consent_id,
                                                          TokenRequest request,
                                                          IdempotentRequest idempotent,

@@ -71,7 +71,9 @@ void FanOut::measure(Connection& connection) {
 
 // A batch a turn: publishing goes on meanwhile.
 void FanOut::prune(Connection& connection) {
-  const pki::Time before = options_.clock() - options_.life;
+  const pki::Time now = options_.clock();
+  if (!options_.is_borne_out || !options_.is_borne_out(now)) return;
+  const pki::Time before = now - options_.life;
   Session session(connection);
   if (to_prune_.empty()) {
     const auto found = feeds_to_prune(session, before);

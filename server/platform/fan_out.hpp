@@ -27,7 +27,8 @@ class FanOut {
     std::size_t prune_batch = 1'000;      // items of one transaction, one a tick
     std::chrono::minutes prune_every{60};
     std::chrono::seconds measure_every{5};
-    std::function<pki::Time()> clock;  // the process's
+    std::function<pki::Time()> clock;             // the process's
+    std::function<bool(pki::Time)> is_borne_out;  // without it nothing is removed
   };
 
   // Works without the database until it is there.

@@ -59,6 +59,12 @@ CheckedStatus check_for_watch(const std::optional<IssuerPosition>& position,
           position->checked(lists.number())};
 }
 
+bool are_lists_in_force(const Snapshot& snapshot, pki::Time now) {
+  return std::ranges::any_of(snapshot.issuers, [now](const IssuerSnapshot& issuer) {
+    return issuer.lists && now < issuer.lists->view.freshness().of_absent().end;
+  });
+}
+
 Consequence consequence(const WatchedCertificate& certificate, const ListedStatus& listed,
                         pki::Time now) {
   const bool has_ended = certificate.not_after && *certificate.not_after < now;

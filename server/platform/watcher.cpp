@@ -31,12 +31,30 @@ void Watcher::look(Connection& connection, KeyRing& keys, const std::stop_token&
     if (stop.stop_requested()) return;
     tell(connection, issuers_[i], snapshot->issuers[i]);
   }
-  const ChangeCounts expired = expire_certificates(connection, clock_(), stop);
+  expire(connection, *snapshot, stop);
+  if (looks_++ % kMeasureEvery == 0) measure(connection);
+}
+
+void Watcher::expire(Connection& connection, const Snapshot& snapshot,
+                     const std::stop_token& stop) {
+  const pki::Time now = clock_();
+  const bool is_borne_out = are_lists_in_force(snapshot, now);
+  if (was_borne_out_ != is_borne_out) {
+    if (!is_borne_out) {
+      log(Level::warning, "nothing_ends",
+          {{"why", "no lists are in force: they stopped to come, or the clock is wrong"},
+           {"clock", pki::to_string(now)}});
+    } else if (was_borne_out_) {
+      log(Level::info, "lists_in_force_again", {{"clock", pki::to_string(now)}});
+    }
+    was_borne_out_ = is_borne_out;
+  }
+  if (!is_borne_out) return;
+  const ChangeCounts expired = expire_certificates(connection, now, stop);
   if (expired.expired > 0) {
     log(Level::info, "certificates_expired",
         {{"certificates", expired.expired}, {"subjects", expired.pending}});
   }
-  if (looks_++ % kMeasureEvery == 0) measure(connection);
 }
 
 void Watcher::detect(Connection& connection, KeyRing& keys, Issuer& issuer,
@@ -89,6 +107,10 @@ void Watcher::describe(MetricsText& text) const {
   text.gauge("tashika_subjects_awaiting", "Subjects that await a newer certificate.", {},
              static_cast<double>(figures.awaiting));
   const auto snapshot = keeper_.current();
+  text.gauge(
+      "tashika_time_borne_out",
+      "1: lists of an issuer are in force by the clock. 0: nothing ends because of the time.", {},
+      are_lists_in_force(*snapshot, clock_()) ? 1 : 0);
   for (std::size_t i = 0; i < figures.issuers.size(); ++i) {
     const MetricsText::Labels labels = {{"issuer", issuers_[i].watched.name}};
     const DetectionFigures& one = figures.issuers[i];

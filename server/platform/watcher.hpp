@@ -47,11 +47,13 @@ class Watcher {
   void detect(Connection& connection, KeyRing& keys, Issuer& issuer, const IssuerSnapshot& known,
               const std::stop_token& stop);
   void tell(Connection& connection, Issuer& issuer, const IssuerSnapshot& known);
+  void expire(Connection& connection, const Snapshot& snapshot, const std::stop_token& stop);
   void measure(Connection& connection);
 
   const SnapshotKeeper& keeper_;
   const std::function<pki::Time()> clock_;
-  std::vector<Issuer> issuers_;  // as in the set
+  std::vector<Issuer> issuers_;        // as in the set
+  std::optional<bool> was_borne_out_;  // the clock, by lists in force
   std::uint32_t looks_ = 0;
 
   mutable std::mutex mutex_;

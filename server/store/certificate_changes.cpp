@@ -107,10 +107,6 @@ bool is_correction(const CertificateChange& change) {
   return change.status == change.certificate.status;
 }
 
-std::int64_t signed_number(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-
 // A change that was made, and one subject that it concerns.
 struct Applied {
   const CertificateChange* change = nullptr;
@@ -361,7 +357,7 @@ std::vector<FoundCertificate> find_watched(Session& session, const IssuerKeyHash
   array += '}';
   std::vector<FoundCertificate> out;
   for (const pqxx::row& row :
-       sql::exec(session, kFind, sql::bytea(issuer), array, signed_number(to_generation))) {
+       sql::exec(session, kFind, sql::bytea(issuer), array, sql::number(to_generation))) {
     out.push_back({watched(row), row[7].as<std::size_t>() - 1});
   }
   return out;
@@ -373,7 +369,7 @@ std::vector<SealedCertificate> next_watched(Session& session, const IssuerKeyHas
   std::vector<SealedCertificate> out;
   for (const pqxx::row& row :
        sql::exec(session, kNext, sql::bytea(issuer), after.institution_id, after.certificate_id,
-                 signed_number(to_generation), static_cast<std::int64_t>(limit))) {
+                 sql::number(to_generation), static_cast<std::int64_t>(limit))) {
     out.push_back({watched(row), sql::bytes(row[7])});
   }
   return out;

@@ -34,6 +34,9 @@ std::string settings(const DatabaseConfig& config, Connection::Role role) {
       role == Connection::Role::api ? "SET ROLE tashika_api; " : "", config.settings);
 }
 
+constexpr const char* kGrantRoles =
+    "as who may grant roles, GRANT tashika_api, tashika_platform TO it";
+
 // The first line of what PostgreSQL or libpq says. Of a connection only: of a statement it may
 // quote values.
 std::string first_line(std::string text) {
@@ -84,7 +87,15 @@ void Connection::Native::connect() {
     const StallGuard::Wait wait(
         guard);  // first: the wait of the connection before may be long over
     guard.connected(connection->sock());
+    // One that libpqxx made again behind our back would have neither settings nor role.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    connection->inhibit_reactivation(true);
+#pragma GCC diagnostic pop
     pqxx::nontransaction(*connection).exec(settings(config, role));
+  } catch (const pqxx::insufficient_privilege&) {
+    connection.reset();
+    throw DatabaseUnavailable(fmt::format("the database's login lacks a role: {}", kGrantRoles));
   } catch (const pqxx::failure& error) {
     connection.reset();
     throw DatabaseUnavailable(
@@ -255,11 +266,9 @@ void rethrow(const std::string& statement) {
   } catch (const pqxx::serialization_failure&) {
     throw Conflict(fmt::format("statement {} can't be serialized", statement), "40001");
   } catch (const pqxx::insufficient_privilege&) {  // has no SQLSTATE to libpqxx
-    throw DatabaseError(
-        fmt::format("statement {} is not allowed to this login: as the owner of the schema, GRANT "
-                    "tashika_api, tashika_platform TO it",
-                    statement),
-        "42501");
+    throw DatabaseError(fmt::format("statement {} is not allowed to the database's login: {}",
+                                    statement, kGrantRoles),
+                        "42501");
   } catch (const pqxx::undefined_table&) {
     throw DatabaseError(
         fmt::format("statement {} misses its table: run `tashika migrate`", statement), "42P01");

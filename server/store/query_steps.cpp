@@ -34,19 +34,20 @@ constexpr Statement kOpen{
 constexpr Statement kAnswerGrounds{
     "query_answer_grounds",
     "SELECT " CONSENT_COLUMNS ", " SUBJECT_COLUMNS ", " POSITION_COLUMNS
-    ", i.xmin FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND "
+    " FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND "
     "c.subject_id = "
     "s.subject_id LEFT JOIN issuer i ON i.issuer_key_hash = $3 WHERE c.institution_id = $1 AND "
     "c.consent_id = $2 FOR UPDATE OF s, c"};
 
-// FOR UPDATE waits for whoever holds the rows, and then finds none whose version is another one.
+// Locked by their keys alone, as nothing is known of how rows are spread over xmin; compared then.
 constexpr Statement kExpectGrounds{
     "query_expect_grounds",
-    "WITH held AS (SELECT FROM subject s JOIN consent c ON c.institution_id = s.institution_id AND "
-    "c.subject_id = s.subject_id WHERE c.institution_id = $1 AND c.consent_id = $2 AND s.xmin = "
-    "$3::xid AND c.xmin = $4::xid FOR UPDATE OF s, c) SELECT require(EXISTS (SELECT FROM held) AND "
-    "($6::xid IS NULL OR EXISTS (SELECT FROM issuer i WHERE i.issuer_key_hash = $5 AND i.xmin = "
-    "$6::xid)))"};
+    "WITH held AS (SELECT s.xmin AS subject_row, c.xmin AS consent_row FROM subject s JOIN consent "
+    "c ON c.institution_id = s.institution_id AND c.subject_id = s.subject_id WHERE "
+    "c.institution_id = $1 AND c.consent_id = $2 FOR UPDATE OF s, c) SELECT require(EXISTS (SELECT "
+    "FROM held WHERE subject_row = $3::xid AND consent_row = $4::xid) AND ($5::bytea IS NULL OR "
+    "EXISTS (SELECT FROM issuer i WHERE i.issuer_key_hash = $5 AND i.target_generation = $6 AND "
+    "i.target_checksum = $7 AND i.numbering = $8)))"};
 
 #define SET_GIVEN                                                                              \
   "UPDATE consent SET known_certificate = $3, newer_certificate = $4, newer_items = $5 WHERE " \
@@ -86,6 +87,14 @@ constexpr Statement kCloseAndKeep{
 constexpr Statement kCloseAndFree{"query_close_and_free", CLOSE("DELETE FROM idempotency", "")};
 #undef CLOSE
 #undef FINISHED
+
+template <class KeyHash>
+void expect(Session& session, const QueryGrounds& grounds, const KeyHash& issuer,
+            const IssuerPosition& position) {
+  sql::post(session, kExpectGrounds, session.institution_id(), grounds.locked.consent.consent_id,
+            grounds.subject_row, grounds.consent_row, issuer, sql::number(position.target.number),
+            sql::number(position.target.checksum), sql::number(position.numbering));
+}
 
 }  // namespace
 
@@ -134,23 +143,18 @@ std::optional<AnswerGrounds> lock_answer_grounds(Session& session, const std::st
   const int subject = sql::kConsentColumns;
   const int position = subject + sql::kSubjectColumns;
   out.locked = {sql::read_subject(rows[0], subject), sql::read_consent(rows[0])};
-  if (!rows[0][position].is_null()) {
-    out.position = {sql::read_position(rows[0], position),
-                    rows[0][position + sql::kPositionColumns].as<std::string>()};
-  }
+  if (!rows[0][position].is_null()) out.position = sql::read_position(rows[0], position);
   return out;
 }
 
+void expect_answer_grounds(Session& session, const QueryGrounds& grounds) {
+  expect(session, grounds, std::optional<std::string>(), {});
+}
+
 void expect_answer_grounds(Session& session, const QueryGrounds& grounds,
-                           const std::optional<IssuerKeyHash>& issuer,
-                           const std::optional<ReadPosition>& position) {
-  const auto expect = [&](const auto& key_hash, const std::optional<std::string>& row) {
-    sql::post(session, kExpectGrounds, session.institution_id(), grounds.locked.consent.consent_id,
-              grounds.subject_row, grounds.consent_row, key_hash, row);
-  };
-  if (!issuer) return expect(std::optional<std::string>(), std::nullopt);
-  hold_issuer(session, *issuer);
-  expect(sql::bytea(*issuer), position.value().row);
+                           const IssuerKeyHash& issuer, const IssuerPosition& position) {
+  hold_issuer(session, issuer);
+  expect(session, grounds, sql::bytea(issuer), position);
 }
 
 void set_given(Session& session, const Consent& consent) {

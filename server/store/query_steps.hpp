@@ -48,23 +48,19 @@ void open_disclosure(Session& session, const Disclosure& disclosure,
 
 // Once the authority has answered: the consent with its subject, as lock_consent() has them, and
 // the issuer of the newer certificate, if there is one, as lock_issuer() has it.
-struct ReadPosition {
-  IssuerPosition position;
-  std::string row;  // its version, as in QueryGrounds
-};
 struct AnswerGrounds {
   LockedConsent locked;
-  std::optional<ReadPosition> position;
+  std::optional<IssuerPosition> position;
 };
 [[nodiscard]] std::optional<AnswerGrounds> lock_answer_grounds(
     Session& session, const std::string& consent_id, const std::optional<IssuerKeyHash>& issuer);
 
 // The same, without an answer, where all is expected to be as it was read before: the same locks
 // are taken, and if something has changed, nothing of the transaction is done: it, what comes next,
-// or the commit throws NotAsRequired. With an issuer there must be its position.
+// or the commit throws NotAsRequired.
+void expect_answer_grounds(Session& session, const QueryGrounds& grounds);
 void expect_answer_grounds(Session& session, const QueryGrounds& grounds,
-                           const std::optional<IssuerKeyHash>& issuer,
-                           const std::optional<ReadPosition>& position);
+                           const IssuerKeyHash& issuer, const IssuerPosition& position);
 
 // The newer certificate of `consent`, and what of it was given (known_certificate,
 // newer_certificate, newer_items). If `event` is there, the subject's version rises as well, and

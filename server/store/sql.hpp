@@ -2,6 +2,8 @@
 // text; it is prepared when a connection first needs it.
 #pragma once
 
+#include <bit>
+#include <cstdint>
 #include <optional>
 #include <pqxx/pqxx>
 #include <set>
@@ -84,6 +86,10 @@ namespace sql {
 [[nodiscard]] std::optional<std::string> timestamp(const std::optional<pki::Time>& time);
 [[nodiscard]] pqxx::binarystring bytea(pki::Bytes bytes);
 [[nodiscard]] std::string text_array(const std::vector<std::string>& texts);
+// Of 64 bits, which PostgreSQL takes for signed.
+[[nodiscard]] inline std::int64_t number(std::uint64_t value) {
+  return std::bit_cast<std::int64_t>(value);
+}
 
 // Fields back. A moment must be selected as `extract(epoch from …)::bigint`.
 [[nodiscard]] pki::Time time(const pqxx::field& field);

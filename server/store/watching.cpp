@@ -104,10 +104,6 @@ std::int32_t detection_key(const IssuerKeyHash& issuer) {
   return static_cast<std::int32_t>(lock_key(issuer) >> 32);
 }
 
-std::int64_t number(std::uint64_t value) {
-  return std::bit_cast<std::int64_t>(value);
-}
-
 GenerationName generation(const pqxx::row& row, int column) {
   return {std::bit_cast<std::uint64_t>(row[column].as<std::int64_t>()),
           std::bit_cast<std::uint64_t>(row[column + 1].as<std::int64_t>())};
@@ -133,8 +129,8 @@ auto write_certificate(Session& session, KeyRing& keys, const NewCertificate& ce
                sql::bytea(certificate.issuer), sql::bytea(mac), sql::bytea(sealed),
                sql::timestamp(certificate.not_after), name_of(certificate.status.status),
                static_cast<int>(reason), sql::timestamp(revoked_at),
-               sql::timestamp(certificate.status.as_of), number(certificate.checked_generation),
-               sql::timestamp(now));
+               sql::timestamp(certificate.status.as_of),
+               sql::number(certificate.checked_generation), sql::timestamp(now));
 }
 
 pqxx::result exec_certificate(Session& session, const Statement& statement, KeyRing& keys,
@@ -240,7 +236,7 @@ void set_certificate_end(Session& session, const std::string& institution_id,
                          const std::string& certificate_id, pki::Time not_after,
                          std::uint64_t checked_generation) {
   sql::post(session, kSetEnd, institution_id, certificate_id, sql::timestamp(not_after),
-            number(checked_generation));
+            sql::number(checked_generation));
 }
 
 bool try_detection_lock(Session& session, const IssuerKeyHash& issuer) {
@@ -255,21 +251,22 @@ std::optional<IssuerPosition> announce(Session& session, const IssuerKeyHash& is
                                        const GenerationName& from, const GenerationName& target,
                                        Numbering numbering) {
   sql::exec(session, kLockAlone, lock_key(issuer));
-  const auto rows = sql::exec(session, kAnnounce, sql::bytea(issuer), number(from.number),
-                              number(from.checksum), number(target.number), number(target.checksum),
-                              numbering == Numbering::begins_again ? 1 : 0);
+  const auto rows =
+      sql::exec(session, kAnnounce, sql::bytea(issuer), sql::number(from.number),
+                sql::number(from.checksum), sql::number(target.number),
+                sql::number(target.checksum), numbering == Numbering::begins_again ? 1 : 0);
   if (rows.empty()) return std::nullopt;
   return IssuerPosition{from, target, rows[0][0].as<std::uint64_t>()};
 }
 
 bool finish_detection(Session& session, const IssuerKeyHash& issuer, const DetectionRow& row) {
-  const auto rows = sql::exec(session, kFinish, sql::bytea(issuer), number(row.from.number),
-                              number(row.from.checksum), number(row.to.number),
-                              number(row.to.checksum), sql::timestamp(row.ended_at));
+  const auto rows = sql::exec(session, kFinish, sql::bytea(issuer), sql::number(row.from.number),
+                              sql::number(row.from.checksum), sql::number(row.to.number),
+                              sql::number(row.to.checksum), sql::timestamp(row.ended_at));
   if (rows.empty()) return false;
-  sql::exec(session, kRecord, sql::bytea(issuer), number(row.to.number), number(row.from.number),
-            number(row.entries), number(row.changed), sql::timestamp(row.started_at),
-            sql::timestamp(row.ended_at));
+  sql::exec(session, kRecord, sql::bytea(issuer), sql::number(row.to.number),
+            sql::number(row.from.number), sql::number(row.entries), sql::number(row.changed),
+            sql::timestamp(row.started_at), sql::timestamp(row.ended_at));
   return true;
 }
 

@@ -6,7 +6,8 @@
 //   a registration, in ONE short transaction:
 //     1. lock_issuer(): takes the issuer's advisory lock shared until the transaction ends, and
 //        then reads target_generation. A query has its lock_answer_grounds() (query_steps.hpp) for
-//        that, which is hold_issuer() and a statement that reads more;
+//        that, which is hold_issuer() and a statement that reads more; or it remembers the target
+//        and has expect_answer_grounds() verify it under the lock, after step 2;
 //     2. looks the certificate up in a generation whose number is at least that target. A server
 //        whose snapshot is older rolls back and tries again with a newer one (IssuerBehind);
 //     3. add_subject(), add_watched_certificate() with that generation, commit. A query, which has

@@ -277,6 +277,35 @@ def test_a_batch_has_an_end_for_each(town, client):
         "no_newer_information", "consent-withdrawn", "token-invalid", "no_newer_information"]
 
 
+def test_the_key_of_a_batch_is_that_of_all_its_items(town, client):
+    """Else a longer batch with the same key would run, and cost, what it has more."""
+    first, second = (town.consent(town.somebody()) for _ in range(2))
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+
+    def send(*consents):
+        items = [{"token": one["token"], "attributes": ["name"], "purpose": "liveness_check"} for one in consents]
+        return client.call("POST", "/v1/attributes/query-batch", {"items": items}, key)
+
+    answer = send(first)
+    assert answer.status == 200 and send(first).json == answer.json
+    assert send(first, second).is_problem("idempotency-key-reused", 422)
+    assert town.rows("SELECT 1 FROM disclosure WHERE consent_id = %s", second["consent_id"]) == []
+
+
+def test_what_was_not_consented_is_listed_whatever_the_outcome(town, client):
+    person = town.somebody()
+    consent = town.consent(person)
+    wanted = [{"attribute": "gender", "reason": "not_consented"}]
+    for options in ({}, {"force": True}):  # by ourselves, and by the authority
+        answer = town.query(client, consent["token"], ("name", "gender"), **options).json
+        assert answer["outcome"] == "no_newer_information" and answer["not_provided"] == wanted
+    town.event(person, "move")  # without a new certificate
+    town.new_lists()
+    lapsed(town, consent, "awaiting_certificate")
+    answer = town.query(client, consent["token"], ("name", "gender")).json
+    assert answer["outcome"] == "awaiting_certificate" and answer["not_provided"] == wanted
+
+
 def test_check_20_comparing_tells_four_words_and_has_a_budget(town, client):
     person = town.somebody()
     consent = town.consent(person)

@@ -299,6 +299,19 @@ def test_tokens_are_reissued_many_at_once(town, client):
     assert client.call("POST", "/v1/consent-tokens/reissue", body, key).json == answer.json
 
 
+def test_a_withdrawal_with_a_key_is_one_withdrawal(town, client):
+    consent, other = town.consent(9), town.consent(10)
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = town.withdraw(client, consent["consent_id"], **key)
+    again = town.withdraw(client, consent["consent_id"], **key)
+    assert first.status == again.status == 200 and first.json == again.json and first.json["status"] == "withdrawn"
+    changed = town.withdraw(client, consent["consent_id"], reason="service_discontinued", **key)
+    assert changed.is_problem("idempotency-key-reused", 422)
+    assert town.withdraw(client, other["consent_id"], **key).is_problem("idempotency-key-reused", 422)
+    assert town.status_of(other["consent_id"]) == "active"
+    assert town.withdraw(client, other["consent_id"]).status == 200, "without a key it is never held up"
+
+
 # --- jobs ---
 
 def test_terms_end_and_are_announced(town):

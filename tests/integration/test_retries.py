@@ -171,7 +171,7 @@ def ask_while(town, cluster, consent, change):
     """Whether the answer could not be what was expected of it, so that all was done step by step."""
     answers = []
     undone = cluster.log().count("not as required")
-    town.country.fail(path="/v1/four-information", kind="delay", value=1500, count=1)
+    town.country.fail(path="/v1/four-information", kind="delay", value=int(min(seconds(1.5), 4) * 1000), count=1)
 
     def send():
         with town.a.client() as client:
@@ -204,6 +204,25 @@ def test_what_changes_while_the_authority_is_asked_counts(town, cluster, what):
         if was_unexpected:
             return
     assert False, "what had changed was not seen"
+
+
+def test_lists_whose_numbers_begin_again_hold_nothing_up(town):
+    """What was remembered of their issuer is of other numbers then, and much higher."""
+    of_issuers = "SELECT issuer_key_hash, target_generation FROM issuer ORDER BY 1"
+    consents = [of_somebody_who_moved(town) for _ in range(6)]
+    before, fee = town.rows(of_issuers), town.billing()["yen"]
+    town.rows("UPDATE issuer SET target_generation = target_generation + 1000")
+    with town.a.client() as client:
+        # The server's lists never get there; in the end the answer is given all the same. It has seen each issuer then.
+        for consent in consents[:3]:
+            assert town.query(client, consent["token"]).json["outcome"] == "provided"
+        for issuer, target in before:
+            town.rows("UPDATE issuer SET target_generation = %s, numbering = numbering + 1 WHERE issuer_key_hash = %s", target, issuer)
+        for consent in consents[3:]:
+            assert town.query(client, consent["token"]).json["outcome"] == "provided"
+            state = town.rows("SELECT state FROM subject WHERE subject_id = %s", consent["sub"])
+            assert state == [("delivered",)], "the newer certificate was not followed"
+    assert town.billing()["yen"] == fee + 6 * 20
 
 
 def test_a_service_that_ended_gets_nothing(town):

@@ -118,6 +118,7 @@ class Driver {
     fan_out.prune_batch = options.value("prune_batch", std::size_t{1000});
     fan_out.measure_every = std::chrono::seconds{options.value("measure_seconds", 5)};
     fan_out.clock = wall_clock;
+    fan_out.is_borne_out = [](pki::Time) { return true; };
     if (options.value("publish", true)) fan_out_.emplace(config, fan_out);
     if (options.value("listen", true)) listener_.emplace(config, room_);
   }

@@ -62,7 +62,7 @@ class Handler final : public server::HttpHandler {
     owed_.reset();
   }
 
-  server::HttpRefusal refused(unsigned status) override {
+  server::HttpRefusal refused(unsigned status, const server::PeerCertificate*) override {
     return {"Content-Type: application/problem+json\r\n",
             "{\"status\":" + std::to_string(status) + "}"};
   }
