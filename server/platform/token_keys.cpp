@@ -10,11 +10,7 @@
 
 namespace server {
 
-void create_first_token_key(Connection& connection, KeyRing& keys, pki::Time now) {
-  Session session(connection);
-  const auto known = keys.token_keys(session);
-  const auto signs = [](const KeyRing::TokenKey& key) { return !key.is_retired; };
-  if (std::ranges::any_of(known, signs)) return;
+std::string create_token_key(Session& session, KeyRing& keys, pki::Time now) {
   // "2026-11-" and 40 random bits: kids tell when a key was made and are never made twice.
   const std::string key_id = pki::to_string(now).substr(0, 8) + make_id("").substr(0, 8);
   const pki::Signer signer = pki::Signer::generate_p256();
@@ -23,6 +19,14 @@ void create_first_token_key(Connection& connection, KeyRing& keys, pki::Time now
   std::string pem = signer.to_pem();
   keys.add_token_key(session, key_id, pem, *jwk, now);
   std::ranges::fill(pem, '\0');
+  return key_id;
+}
+
+void create_first_token_key(Connection& connection, KeyRing& keys, pki::Time now) {
+  Session session(connection);
+  const auto is_good = [](const TokenKeyState& key) { return !key.retired_at; };
+  if (std::ranges::any_of(token_key_states(session), is_good)) return;
+  const std::string key_id = create_token_key(session, keys, now);
   session.commit();
   log(Level::info, "token_key_made", {{"kid", key_id}});
 }

@@ -12,19 +12,21 @@
 namespace server {
 namespace {
 
-TokenKeySet load_keys(Connection& connection, KeyRing& ring) {
+TokenKeySet load_keys(Connection& connection, KeyRing& ring, pki::Time now) {
   Session session(connection);
+  auto known = ring.token_keys(session);
+  std::erase_if(known, [](const KeyRing::TokenKey& one) { return one.is_retired; });
+  if (known.empty()) throw std::runtime_error("there is no key that signs tokens");
+  std::swap(known.front(), known.at(signing_key(known, now)));
   std::vector<TokenKeySet::Key> keys;
   std::optional<pki::Signer> signer;
-  for (const KeyRing::TokenKey& one : ring.token_keys(session)) {
-    if (one.is_retired) continue;
+  for (const KeyRing::TokenKey& one : known) {
     auto parsed = pki::Signer::from_pem(one.private_pem);
     if (!parsed) throw std::runtime_error(fmt::format("token key {} can't be read", one.key_id));
     keys.push_back({one.key_id, parsed->public_key()});
     if (!signer) signer.emplace(std::move(*parsed));
   }
-  if (!signer) throw std::runtime_error("there is no key that signs tokens");
-  return {std::move(keys), std::move(*signer), std::chrono::steady_clock::now()};
+  return {std::move(keys), *std::move(signer), std::chrono::steady_clock::now()};
 }
 
 std::string join(const std::vector<std::string>& words) {
@@ -46,12 +48,13 @@ const pki::PublicKey* TokenKeySet::find(std::string_view key_id) const {
 boost::asio::awaitable<std::shared_ptr<const TokenKeySet>> TokenService::keys() {
   {
     const std::lock_guard lock(mutex_);
-    if (keys_ && std::chrono::steady_clock::now() - keys_->loaded_at < kKeysAge) co_return keys_;
+    if (keys_ && std::chrono::steady_clock::now() - keys_->loaded_at < kTokenKeysAge)
+      co_return keys_;
   }
   const pki::Time now = parts_.clock();
   auto loaded = co_await parts_.database.run([&](Connection& connection) {
     create_first_token_key(connection, parts_.keys, now);
-    return std::make_shared<const TokenKeySet>(load_keys(connection, parts_.keys));
+    return std::make_shared<const TokenKeySet>(load_keys(connection, parts_.keys, now));
   });
   const std::lock_guard lock(mutex_);
   keys_ = loaded;

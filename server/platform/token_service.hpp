@@ -20,7 +20,7 @@ struct TokenKeySet {
     std::string key_id;
     pki::PublicKey key;
   };
-  std::vector<Key> keys;  // those that are not retired, newest first
+  std::vector<Key> keys;  // those that are not retired; the first one signs
   pki::Signer signer;     // of the first; to be cloned
   std::chrono::steady_clock::time_point loaded_at;
 
@@ -37,7 +37,7 @@ class TokenService {
  public:
   explicit TokenService(const PlatformParts& parts) : parts_(parts) {}
 
-  // Read at most once in kKeysAge, whatever key ids tokens name: an unknown one costs nothing.
+  // Read at most once in kTokenKeysAge, whatever key ids tokens name: an unknown one costs nothing.
   [[nodiscard]] boost::asio::awaitable<std::shared_ptr<const TokenKeySet>> keys();
 
   // All checks that need no database. Throws Problem(token_missing) for no Bearer token, and
@@ -58,8 +58,6 @@ class TokenService {
   [[nodiscard]] IssuedToken issue(Session& session, pki::Signer& signer, const TokenKeySet& keys,
                                   const Consent& consent, const Thumbprint& thumbprint,
                                   pki::Time certificate_end, pki::Time now) const;
-
-  static constexpr std::chrono::seconds kKeysAge{30};
 
  private:
   const PlatformParts& parts_;

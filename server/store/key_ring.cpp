@@ -25,13 +25,21 @@ constexpr Statement kPlatformKey{
     "SELECT key_id, kek, wrapped FROM platform_key WHERE purpose = $1 ORDER BY created_at DESC, "
     "key_id DESC LIMIT 1"};
 constexpr Statement kTokenKeys{"token_keys",
-                               "SELECT key_id, kek, wrapped, retired_at IS NOT NULL FROM "
-                               "platform_key WHERE purpose = 'token-signing' ORDER BY created_at "
+                               "SELECT key_id, kek, wrapped, retired_at IS NOT NULL, extract(epoch "
+                               "FROM created_at)::bigint FROM platform_key WHERE purpose = "
+                               "'token-signing' ORDER BY created_at "
                                "DESC, key_id DESC"};
 constexpr Statement kPublicTokenKeys{
     "public_token_keys",
     "SELECT public_jwk FROM platform_key WHERE purpose = 'token-signing' AND retired_at IS NULL "
     "AND public_jwk IS NOT NULL ORDER BY created_at DESC, key_id DESC"};
+constexpr Statement kTokenKeyStates{
+    "token_key_states",
+    "SELECT key_id, extract(epoch FROM created_at)::bigint, extract(epoch FROM retired_at)::bigint "
+    "FROM platform_key WHERE purpose = 'token-signing' ORDER BY created_at DESC, key_id DESC"};
+constexpr Statement kRetireTokenKey{
+    "token_key_retire",
+    "UPDATE platform_key SET retired_at = $2 WHERE purpose = 'token-signing' AND key_id = $1"};
 constexpr Statement kAddPlatformKey{
     "add_platform_key",
     "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
@@ -195,6 +203,7 @@ std::vector<KeyRing::TokenKey> KeyRing::token_keys(Session& session) {
     key.private_pem.assign(pem.begin(), pem.end());
     wipe(pem);
     key.is_retired = row[3].as<bool>();
+    key.created_at = sql::time(row[4]);
     out.push_back(std::move(key));
   }
   return out;
@@ -209,6 +218,35 @@ void KeyRing::add_token_key(Session& session, const std::string& key_id,
       seal(kek.key, platform_key_place("token-signing", key_id), pki::as_bytes(private_pem));
   sql::exec(session, kAddPlatformKey, "token-signing", key_id, kek.id, sql::bytea(wrapped),
             std::optional<std::string>(std::string(public_jwk)), sql::timestamp(now));
+}
+
+void retire_token_key(Session& session, const std::string& key_id, pki::Time now) {
+  lock_keys(session, KeyLock::alone);
+  const auto rows = sql::exec(session, kTokenKeyStates);
+  const auto is_named = [&](const pqxx::row& row) { return row[0].as<std::string>() == key_id; };
+  const auto found = std::ranges::find_if(rows, is_named);
+  if (found == rows.end()) {
+    throw std::runtime_error(
+        fmt::format("there is no token key {}; `tashika keys tokens`", key_id));
+  }
+  if (!(*found)[2].is_null()) {
+    throw std::runtime_error(fmt::format("token key {} was retired before", key_id));
+  }
+  const bool is_last = std::ranges::none_of(
+      rows, [&](const pqxx::row& row) { return !is_named(row) && row[2].is_null(); });
+  if (is_last) {
+    throw std::runtime_error(
+        fmt::format("token key {} is the last one: `tashika keys add-token-key` first", key_id));
+  }
+  sql::exec(session, kRetireTokenKey, key_id, sql::timestamp(now));
+}
+
+std::vector<TokenKeyState> token_key_states(Session& session) {
+  std::vector<TokenKeyState> out;
+  for (const pqxx::row& row : sql::exec(session, kTokenKeyStates)) {
+    out.push_back({row[0].as<std::string>(), sql::time(row[1]), sql::optional_time(row[2])});
+  }
+  return out;
 }
 
 std::vector<std::string> public_token_keys(Session& session) {

@@ -49,11 +49,12 @@ class KeyRing {
   // The key behind the cursors of the feed.
   [[nodiscard]] SecretKey cursor_key(Session& session);
 
-  // Keys that sign tokens, newest first; the first one that is not retired signs.
+  // Keys of tokens, newest first.
   struct TokenKey {
     std::string key_id;
     std::string private_pem;  // wiped with the object
     bool is_retired = false;
+    pki::Time created_at;
     TokenKey() = default;
     ~TokenKey();
     TokenKey(TokenKey&&) = default;
@@ -81,6 +82,18 @@ class KeyRing {
   std::map<std::string, std::map<std::int32_t, SecretKey>> data_keys_;
   std::map<std::string, SecretKey> platform_keys_;
 };
+
+// Platform session. No token that it signed is good any more, once servers have read their keys
+// again. Throws std::runtime_error, with what to do, if it is unknown, retired, or the last one.
+void retire_token_key(Session& session, const std::string& key_id, pki::Time now);
+
+struct TokenKeyState {
+  std::string key_id;
+  pki::Time created_at;
+  std::optional<pki::Time> retired_at;
+};
+// Newest first. Platform session.
+[[nodiscard]] std::vector<TokenKeyState> token_key_states(Session& session);
 
 // What anybody may know of the keys that sign tokens: their JWKs, newest first, without retired
 // ones.

@@ -1,4 +1,5 @@
 """The key-encryption key is changed while the server answers (check 28), and whoever does it may be killed."""
+import base64
 import json
 import random
 import re
@@ -145,4 +146,52 @@ def test_a_rotation_may_be_killed_while_others_read_and_write(town, key_file):
     town.restart()
     with town.a.client() as client:
         assert [reference(client, one) for one in consents] == [f"K-{number}" for number in range(4)]
+    town.platform.tashika("audit", "verify")
+
+
+def kid_of(token):
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["kid"]
+
+
+def token_keys(town):
+    return {one["kid"]: one["state"] for one in json.loads(town.platform.tashika("keys", "tokens", "--json"))}
+
+
+def restart(town):
+    """Servers read the keys again after 30 s; a new one does at once."""
+    town.server.stop()
+    town.restart()
+
+
+def test_check_28_keys_of_tokens_take_turns_and_retire(town):
+    consent = town.consent(town.somebody())
+    (first, state), = token_keys(town).items()
+    assert kid_of(consent["token"]) == first and state == "signs"
+    second = town.platform.tashika("keys", "add-token-key").split(":")[0]
+    assert token_keys(town) == {second: "verifies", first: "signs"}, "not before every server knows it"
+    restart(town)
+    with town.a.client() as client:
+        assert kid_of(town.consent(town.somebody())["token"]) == first
+        assert [one["kid"] for one in client.get("/.well-known/jwks.json").json["keys"]] == [second, first]
+    town.rows("UPDATE platform_key SET created_at = created_at - interval '61 seconds' WHERE purpose = 'token-signing'")
+    restart(town)
+    newer = town.consent(town.somebody())
+    assert kid_of(newer["token"]) == second and token_keys(town) == {second: "signs", first: "verifies"}
+    with town.a.client() as client:
+        assert town.query(client, consent["token"]).status == 200, "what was signed before stays good"
+
+    town.platform.tashika("keys", "retire-token-key", first)
+    assert token_keys(town) == {second: "signs", first: "retired"}
+    restart(town)
+    with town.a.client() as client:
+        assert town.query(client, consent["token"]).is_problem("token-invalid", 401)
+        assert town.query(client, newer["token"]).status == 200
+        assert [one["kid"] for one in client.get("/.well-known/jwks.json").json["keys"]] == [second]
+        again = client.call("POST", f"/v1/consents/{consent['consent_id']}/tokens", {}, {"Idempotency-Key": "after"})
+        assert town.query(client, again.json["token"]).status == 200
+    for kid, why in ((first, "was retired before"), (second, "is the last one"), ("2020-01-nothing", "there is no token key")):
+        refused = tashika("keys", "retire-token-key", kid, "--config", town.platform.config)
+        assert refused.returncode == 1 and why in said(refused)
+    audited = town.rows("SELECT verb, object FROM audit WHERE verb LIKE 'token_key%%' AND institution_id = %s ORDER BY seq", town.a.id)
+    assert audited == [("token_key.added", second), ("token_key.retired", first)]
     town.platform.tashika("audit", "verify")
