@@ -1,7 +1,9 @@
 """The contract: OpenAPI 3.1 in its own right, every example by its schema, and what it says of problems.
 
-There is no validator of OpenAPI 3.1 in Debian, so the rules that matter are written here, from the specification's text
-(https://spec.openapis.org/oas/v3.1.0, the section is named with each)."""
+Debian has the public schema of OpenAPI 3.0 (package openapi-specification), and none of 3.1. So the document is held against that
+one without what 3.1 added; Schema Objects, which are JSON Schema in 3.1, against theirs; and the rules that no schema knows are
+written here, from the specification's text (https://spec.openapis.org/oas/v3.1.0, the section is named with each)."""
+import copy
 import json
 import re
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from support.contract import CONTRACT, resolve, unnamed_members
 from support.program import REPOSITORY
 
+PUBLIC_SCHEMA = Path("/usr/share/openapi-specification/schemas/v3.0/schema.json")
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 ROLES = {"poller", "query", "consent-admin", "any", "everybody"}
 
@@ -39,6 +42,35 @@ def media_of(operation):
     for status, response in operation["responses"].items():
         for media in resolve(response).get("content", {}).values():
             yield status, media
+
+
+def faults_by_the_public_schema(document):
+    """Of a document of 3.1, without what is new in it: the dialect, a summary, SPDX, mutualTLS; and JSON Schema."""
+    schema = json.loads(PUBLIC_SCHEMA.read_text())
+    schema["definitions"]["Schema"] = {"not": {"required": ["$ref"]}}
+    document = copy.deepcopy(document)
+    document["openapi"] = "3.0.3"
+    del document["jsonSchemaDialect"], document["info"]["summary"], document["info"]["license"]["identifier"]
+    assert document["components"]["securitySchemes"].pop("clientCertificate")["type"] == "mutualTLS"
+    return [f"{list(one.absolute_path)}: {one.message}" for one in jsonschema.Draft4Validator(schema).iter_errors(document)]
+
+
+def test_the_public_schema_finds_no_fault():
+    assert faults_by_the_public_schema(CONTRACT) == []
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda document: document["paths"]["/v1/changes"]["get"].pop("responses"),
+    lambda document: document["paths"]["/v1/changes"]["get"].update(parameter=[]),
+    lambda document: document["paths"].update({"v1": {}}),
+    lambda document: document["components"]["parameters"]["Idempotency-Key"].update({"in": "body"}),
+    lambda document: document["components"]["responses"]["NotFound"].pop("description"),
+    lambda document: document["components"]["headers"]["X-Request-Id"].update(name="X-Request-Id"),
+])
+def test_the_public_schema_would_find_faults(spoil):
+    document = copy.deepcopy(CONTRACT)
+    spoil(document)
+    assert faults_by_the_public_schema(document) != []
 
 
 def test_the_root_is_an_openapi_object():  # 4.8.1
