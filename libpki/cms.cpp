@@ -80,6 +80,23 @@ Result<X509*> signer_certificate(CMS_SignerInfo* signer, STACK_OF(X509) * certif
   return found;
 }
 
+// A SignedData with its signer, of which nothing is verified yet.
+struct Signed {
+  Cms cms;
+  CMS_SignerInfo* signer;
+  Certificates certificates;
+  X509* holder;
+};
+
+Result<Signed> open_signed(Bytes input) {
+  if (input.size() > kCmsBytesMax) return refused(Errc::too_large, "CMS");
+  PKI_TRY_ASSIGN(Cms cms, read_signed_data(input));
+  PKI_TRY_ASSIGN(CMS_SignerInfo* const signer, only_signer(cms.get()));
+  Certificates certificates(CMS_get1_certs(cms.get()));
+  PKI_TRY_ASSIGN(X509* const holder, signer_certificate(signer, certificates.get()));
+  return Signed{std::move(cms), signer, std::move(certificates), holder};
+}
+
 // An AlgorithmIdentifier of OpenSSL's, read by our own reader and so by its list.
 template <class Read>
 auto read_algorithm(const X509_ALGOR* algorithm, Read read) {
@@ -144,24 +161,27 @@ bool fits(SignatureScheme scheme, KeyKind kind) {
 }  // namespace
 
 Result<CmsSigner> verify_detached_cms(Bytes cms, Bytes document) {
-  if (cms.size() > kCmsBytesMax) return refused(Errc::too_large, "CMS");
   if (document.size() > kDocumentBytesMax) return refused(Errc::too_large, "document");
   const ErrorQueue queue;
-  PKI_TRY_ASSIGN(const Cms signed_data, read_signed_data(cms));
-  PKI_TRY_ASSIGN(CMS_SignerInfo* const signer, only_signer(signed_data.get()));
-  const Certificates certificates(CMS_get1_certs(signed_data.get()));
-  PKI_TRY_ASSIGN(X509* const holder, signer_certificate(signer, certificates.get()));
+  PKI_TRY_ASSIGN(const Signed signed_data, open_signed(cms));
+  CMS_SignerInfo* const signer = signed_data.signer;
   PKI_TRY_ASSIGN(const SignatureAlgorithm algorithm, read_algorithms(signer));
 
-  CmsSigner result{encoded(holder, i2d_X509), algorithm};
+  CmsSigner result{encoded(signed_data.holder, i2d_X509), algorithm};
   PKI_TRY_ASSIGN(const Certificate certificate, parse_certificate(result.certificate));
   PKI_TRY_ASSIGN(const PublicKey key, PublicKey::parse(certificate.spki));
   if (!fits(algorithm.scheme, key.kind())) return refused(Errc::unsupported_key, "certificate");
 
   PKI_TRY(check_attributes(signer, digest(algorithm.digest, document)));
-  CMS_SignerInfo_set1_signer_cert(signer, holder);
+  CMS_SignerInfo_set1_signer_cert(signer, signed_data.holder);
   if (CMS_SignerInfo_verify(signer) != 1) return refused(Errc::bad_signature, "signature");
   return result;
+}
+
+Result<std::vector<std::uint8_t>> cms_signer_certificate(Bytes cms) {
+  const ErrorQueue queue;
+  PKI_TRY_ASSIGN(const Signed signed_data, open_signed(cms));
+  return encoded(signed_data.holder, i2d_X509);
 }
 
 Result<void> verify_document_signature(const Certificate& certificate, Bytes document,

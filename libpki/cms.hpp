@@ -31,6 +31,10 @@ struct CmsSigner {
 // unsupported_key, bad_signature; those of parse_certificate.
 [[nodiscard]] Result<CmsSigner> verify_detached_cms(Bytes cms, Bytes document);
 
+// The certificate of the one signer, as DER, with nothing verified: for who wants to know whose
+// signature it is before that. Errors: those of verify_detached_cms up to cms_certificate.
+[[nodiscard]] Result<std::vector<std::uint8_t>> cms_signer_certificate(Bytes cms);
+
 // Verifies the bare signature over a document by the certificate's key. The algorithm goes with the
 // key, so that nobody can choose a weaker one: RSA PKCS#1 v1.5 with SHA-256, P-256 ECDSA with
 // SHA-256, P-384 with SHA-384 (signature as Ecdsa-Sig-Value).

@@ -26,12 +26,23 @@ ProblemKind kind_of_cms_fault(Errc code) {
                             : ProblemKind::evidence_malformed;
 }
 
-// The certificate that signed, as DER. The signature of a CMS is checked on the way.
+// The certificate that is said to have signed, as DER.
 std::vector<std::uint8_t> signing_certificate(const Evidence& evidence) {
   if (evidence.format == "raw") return evidence.certificate;
-  auto signer = pki::verify_detached_cms(evidence.cms, evidence.document);
+  auto certificate = pki::cms_signer_certificate(evidence.cms);
+  if (!certificate) fail_with(ProblemKind::evidence_malformed, certificate.error());
+  return *std::move(certificate);
+}
+
+void check_signature(const Evidence& evidence, const pki::Certificate& certificate) {
+  if (evidence.format == "raw") {
+    if (!pki::verify_document_signature(certificate, evidence.document, evidence.signature)) {
+      throw Problem(ProblemKind::evidence_signature_mismatch);
+    }
+    return;
+  }
+  const auto signer = pki::verify_detached_cms(evidence.cms, evidence.document);
   if (!signer) fail_with(kind_of_cms_fault(signer.error().code), signer.error());
-  return std::move(signer->certificate);
 }
 
 // A certificate that is good now, and a consent of before or after its time: then it is the time
@@ -117,10 +128,7 @@ CheckedEvidence EvidenceChecker::check(const Evidence& evidence, const Agreement
     fail_with(ProblemKind::evidence_certificate_unsupported, kind.error());
   }
   check_validity(*certificate, agreement.consented_at, now);
-  if (evidence.format == "raw" &&
-      !pki::verify_document_signature(*certificate, evidence.document, evidence.signature)) {
-    throw Problem(ProblemKind::evidence_signature_mismatch);
-  }
+  check_signature(evidence, *certificate);
   check_status(snapshot.issuers.at(issuer), certificate->serial, now);
 
   const SignedDocument document = read_(std::string_view(

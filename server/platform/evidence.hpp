@@ -79,7 +79,7 @@ class EvidenceChecker {
   //   evidence_malformed                what can't be read
   //   evidence_certificate_unsupported  no signing certificate of a person, or another issuer's
   //   evidence_certificate_not_valid    now, or when it was signed
-  //   evidence_signature_mismatch       (of a CMS: first, since its certificate is inside)
+  //   evidence_signature_mismatch
   //   evidence_certificate_revoked, status_stale   by the lists in force
   //   evidence_document_mismatch        names the members that differ, not what they say
   //   evidence_outside_window           consented_at

@@ -44,6 +44,10 @@ TEST_CASE("cms: what openssl cms signs is verified, and the signer given", "[cms
       }));
   CAPTURE(file);
   const auto verified = verify_detached_cms(data_file(file), document());
+  const auto named = pki::cms_signer_certificate(data_file(file));
+  REQUIRE(verified);
+  REQUIRE(named);
+  CHECK(*named == verified->certificate);
   REQUIRE(refusal(verified) == "accepted");
   CHECK(verified->certificate == data_pem(signer));
   CHECK(verified->algorithm.scheme == scheme);
