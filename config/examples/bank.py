@@ -56,6 +56,7 @@ class Api:
 class Problem(Exception):
     def __init__(self, status, content, retry_after):
         super().__init__(f"{status} {content.get('code')}: {content.get('detail') or content.get('title')}")
+        self.status = status
         self.code, self.retryable, self.retry_after = content.get("code", ""), content.get("retryable"), retry_after
 
 
@@ -114,6 +115,24 @@ def fetch(api, database):
         print(f"        {consent}: {answer['outcome']}", flush=True)
 
 
+def start_over(api, database):
+    """Our cursor is good no more (410): what happened since is not told again. All consents, as they are now, and a cursor from just
+    before we looked; who has one may have new data, and a question costs nothing where there are none."""
+    consents, page_token, cursor = [], None, None
+    while True:
+        page = api.ask("GET", "/v1/consents?limit=1000" + (f"&page_token={urllib.parse.quote(page_token)}" if page_token else ""))
+        consents, cursor, page_token = consents + page["items"], cursor or page["resume_cursor"], page["next_page_token"]
+        if not page_token:
+            break
+    with database:  # one transaction, again
+        for one in consents:
+            state = {"active": "fetch", "pending": "waiting"}.get(one["status"], "ended")
+            database.execute("INSERT INTO consent (consent_id, state, asked_key) VALUES (?1, ?2, ?3) ON CONFLICT (consent_id) "
+                             "DO UPDATE SET state = ?2, asked_key = ?3", (one["consent_id"], state, str(uuid.uuid4())))
+        database.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, 0)", (cursor,))
+    print(f"        started over with {len(consents)} consents", flush=True)
+
+
 def follow(api, database, once):
     while True:
         row = database.execute("SELECT value FROM cursor").fetchone()
@@ -130,9 +149,12 @@ def follow(api, database, once):
             print(f"        {error}; again in 5 s", flush=True)
             time.sleep(5)
         except Problem as problem:
-            if once or not problem.retryable:  # 410: list the consents again, and go on from their resume_cursor
+            if problem.status == 410:
+                start_over(api, database)
+            elif once or not problem.retryable:
                 raise SystemExit(str(problem)) from problem
-            time.sleep(int(problem.retry_after or 5))
+            else:
+                time.sleep(int(problem.retry_after or 5))
 
 
 def main():

@@ -120,3 +120,20 @@ def test_trouble_with_one_consent_is_not_the_end_of_all(town, bank, consent):
 
 def test_once_does_not_wait_for_a_server_that_is_not_there(bank):
     assert "refused" in bank("follow", url="https://127.0.0.1:1", ends=1)
+
+
+def test_when_its_cursor_is_good_no_more_it_starts_over(town, bank, consent):
+    """After a restored backup nobody knows what the feed would have said: 410, and all consents are looked at."""
+    moved = town.somebody()
+    other = town.consent(moved)
+    bank("follow")
+    town.platform.tashika("feed", "new-epoch")
+    lapse(town, moved, "move", address=ADDRESS.replace("９９９", "１"))
+    town.rows("UPDATE awaiting SET next_check_at = next_check_at - interval '1 hour'")
+    wait_until(lambda: available(town, other), 20, "the new certificate to be found")
+    fee = town.billing()["yen"]
+    told = bank("follow")
+    assert "started over with" in told and f"{other['consent_id']}: provided" in told
+    assert f"{consent['consent_id']}: no_newer_information" in told
+    assert town.billing()["yen"] == fee + 20
+    assert "started over" not in bank("follow") and ADDRESS.replace("９９９", "１") in bank("consents")
