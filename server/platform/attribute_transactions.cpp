@@ -257,10 +257,11 @@ AnswerGrounds AttributeService::answer_grounds(Session& session, const Begun& be
     expect_answer_grounds(session, begun.grounds);
     return {begun.grounds.locked, std::nullopt};
   }
-  if (const auto position = issuer ? positions_.find(*issuer) : std::nullopt;
-      position && way == Way::free) {
-    expect_answer_grounds(session, begun.grounds, *issuer, *position);
-    return {begun.grounds.locked, position};
+  if (way == Way::free) {
+    if (const auto position = positions_.find(*issuer)) {
+      expect_answer_grounds(session, begun.grounds, *issuer, *position);
+      return {begun.grounds.locked, position};
+    }
   }
   const std::string& consent_id = begun.disclosure.consent_id;
   auto grounds = lock_answer_grounds(session, consent_id, issuer);
