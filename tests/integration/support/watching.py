@@ -9,6 +9,19 @@ from .program import PROGRAM, seconds, tashika, toml_lines
 DRIVER = os.environ.get("WATCH_DRIVER", Path(PROGRAM).parent.parent / "tests/watching/watch_driver")
 
 
+def start_driver(config, institution, issuer):
+    return subprocess.Popen([DRIVER, config, institution, issuer], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def register(driver, serials, end="-"):
+    """Each serial becomes a subject with an active consent: {serial: (subject, certificate, consent, status)}."""
+    serials = list(serials)
+    out, error = driver.communicate("".join(f"{serial:x} {end}\n" for serial in serials), timeout=seconds(120))
+    assert driver.returncode == 0, error
+    return dict(zip(serials, (tuple(line.split()) for line in out.splitlines()), strict=True))
+
+
 class Watching:
     """`publisher` is a support.publisher.Publisher; `url` is of an empty database."""
 
@@ -33,16 +46,10 @@ class Watching:
         return made
 
     def start_driver(self, institution=None):
-        return subprocess.Popen([DRIVER, self.config, institution or self.institution, self.issuer], text=True,
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return start_driver(self.config, institution or self.institution, self.issuer)
 
     def register(self, serials, end="-", institution=None):
-        """Each serial becomes a subject with an active consent: {serial: (subject, certificate, consent, status)}."""
-        serials = list(serials)
-        driver = self.start_driver(institution)
-        out, error = driver.communicate("".join(f"{serial:x} {end}\n" for serial in serials), timeout=seconds(120))
-        assert driver.returncode == 0, error
-        return dict(zip(serials, (tuple(line.split()) for line in out.splitlines()), strict=True))
+        return register(self.start_driver(institution), serials, end)
 
     def break_database(self):
         """For what starts from now on: an ingest publishes, and can't detect."""
