@@ -327,8 +327,9 @@ def test_check_20_comparing_tells_four_words_and_has_a_budget(town, client):
     answer = match()
     assert answer.is_problem("value-out-of-range", 422) and answer.json["errors"][0]["pointer"] == "/values/birthdate"
     del values["birthdate"]
-    codes = [match().status for _ in range(5)]
-    assert codes == [200] * 4 + [429]
+    answers = [match() for _ in range(5)]
+    assert [one.status for one in answers] == [200] * 4 + [429]
+    assert answers[-1].is_problem("match-budget-exhausted", 429) and answers[-1].json["action"] == "query"
     kinds = town.rows("SELECT DISTINCT kind FROM disclosure WHERE consent_id = %s", consent["consent_id"])
     assert kinds == [("match",)]
 
