@@ -1,4 +1,4 @@
-"""An authority that knows successors of certificates, and nothing else: the upstream port of tests/authority/PROTOCOL.md."""
+"""An authority that says of certificates what it is told to: the upstream port of tests/authority/PROTOCOL.md, but for consents."""
 import json
 import ssl
 import threading
@@ -8,8 +8,8 @@ REFUSALS = {"consent_withdrawn": 403, "consent_expired": 403, "consent_missing":
 
 
 class FakeAuthority:
-    """`says` has by serial (an int) what is said of it: a state, the serial of the successor, or an HTTP status. Nothing
-    is said while `may_speak` is not set."""
+    """`says` has by serial (an int) what is said of it: a state, the serial of the successor, or an HTTP status. Of the four
+    information it tells states only. Nothing is said while `may_speak` is not set."""
 
     def __init__(self, world, issuer):
         self.says, self.asked, self.lock = {}, [], threading.Lock()
@@ -49,7 +49,7 @@ class FakeAuthority:
                       "ca": str(world.server_ca.certificate_path), "timeout": "2s", "breaker_pause": "1s"}
 
     def answer(self, path, question):
-        assert path == "/v1/newer-certificate"
+        assert path in ("/v1/newer-certificate", "/v1/four-information")
         assert question["certificate"]["issuer_key_hash"].lower() == self.key_hash
         serial = int(question["certificate"]["serial"], 16)
         with self.lock:
