@@ -1,4 +1,5 @@
 """What can be learnt by guessing the ids of others' consents: nothing by the answers, nothing by their time, and not for long."""
+import base64
 import math
 import os
 import random
@@ -7,11 +8,12 @@ import time
 
 import pytest
 from support.consenting import Town
+from support.program import seconds
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 TRIPS_AT = 20  # a twentieth of forty a second, in bursts of ten seconds
-TOWN = dict(people=20, api={"requests_per_second": 100_000})
+TOWN = dict(people=40, api={"requests_per_second": 100_000})
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,56 @@ def measured(town, foreign, dice):
             times[whose].append(time.perf_counter_ns() - begun)
     medians = [statistics.median(one) for one in times]
     return rank_test(*times), abs(medians[0] - medians[1]) / min(medians)
+
+
+# What B may ask with the name of a consent, or with a token: of A's, and of nobody's.
+REFUSALS = {
+    "reading": lambda town, client, one: client.get(f"/v1/consents/{one['consent_id']}"),
+    "withdrawing": lambda town, client, one: town.withdraw(client, one["consent_id"]),
+    "a token": lambda town, client, one: client.call("POST", f"/v1/consents/{one['consent_id']}/tokens", {}),
+    "tokens": lambda town, client, one: client.call("POST", "/v1/consent-tokens/reissue", {"consent_ids": [one["consent_id"]]}),
+    "the status": lambda town, client, one: client.call("POST", "/v1/certificates/status", {"consent_ids": [one["consent_id"]]}),
+    "the record": lambda town, client, one: client.get(f"/v1/disclosures?consent_id={one['consent_id']}"),
+    "a question": lambda town, client, one: town.query(client, one["token"]),
+}
+
+
+@pytest.fixture(scope="module")
+def kinds(town):
+    """Consents of bank A, in force and withdrawn, and as many of nobody's: other ids, and tokens that another key signed."""
+    theirs = [town.consent(town.somebody()) for _ in range(4)]
+    for one in theirs[::2]:
+        assert town.withdraw(town.clients[town.a.name], one["consent_id"]).status == 200
+    dice = random.Random(20)
+    nobodys = []
+    for one in theirs:
+        said, octets = one["token"].rsplit(".", 1)[0], dice.randbytes(64)
+        signature = base64.urlsafe_b64encode(octets).decode().rstrip("=")
+        nobodys.append({"consent_id": written(dice.getrandbits(128)), "token": f"{said}.{signature}"})
+    return theirs, nobodys
+
+
+@pytest.mark.parametrize("asks", REFUSALS)
+def test_check_10_refusals_that_must_not_be_told_apart_take_as_long(town, kinds, asks):
+    """In short, and with patience: what costs a wait, or a question more, shows. Finer differences are the long tests'."""
+    dice = random.Random(asks)
+    differences = []
+    with town.b.client() as client:
+        for _ in range(3):  # a busy moment is not there each time
+            times, answers = ([], []), set()
+            for _ in range(300):
+                whose = dice.randrange(2)
+                one = dice.choice(kinds[whose])
+                begun = time.perf_counter()
+                answer = REFUSALS[asks](town, client, one)
+                times[whose].append(time.perf_counter() - begun)
+                answers.add((answer.status, answer.json.get("code"), len(answer.body)))
+            assert len(answers) == 1, answers
+            low, high = sorted(statistics.median(one[5:]) for one in times)
+            differences.append((low, high))
+            if high <= 1.5 * low or high - low <= seconds(0.0005):
+                return
+    pytest.fail(f"the medians differ each time: {differences}")
 
 
 # --- the brake ---

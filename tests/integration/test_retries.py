@@ -43,6 +43,48 @@ def test_check_19_fifty_equal_queries_cost_one_fee(town):
         assert answer.is_problem("idempotency-key-reused", 422)
 
 
+@pytest.mark.parametrize("theirs", ["the same body", "another body"])
+def test_check_6_a_key_of_another_bank_is_another_key(town, theirs):
+    """B may choose the key that A used, and gets its own answer: nothing tells it that the key is known."""
+    person, key = town.somebody(), str(uuid.uuid4())
+    with town.a.client() as a, town.b.client() as b:
+        bodies = [town.registration(bank, person) for bank in (town.a, town.b)]
+        mine, other = town.register(a, bodies[0], key), town.register(b, bodies[1], key)
+        assert (mine.status, other.status) == (201, 201)
+        assert {mine.json["consent_id"], mine.json["sub"]}.isdisjoint({other.json["consent_id"], other.json["sub"]})
+        assert town.register(b, bodies[1], key).json == other.json != mine.json
+        town.begin_term(mine.json["consent_id"]), town.begin_term(other.json["consent_id"])
+        lapse(town, person)
+        lapsed(town, mine.json), lapsed(town, other.json)
+        fee, key = town.billing()["yen"], str(uuid.uuid4())
+        attributes = ("name", "address") if theirs == "the same body" else ("birthdate",)
+        first, second = town.query(a, mine.json["token"], key=key), town.query(b, other.json["token"], attributes, key=key)
+        assert [one.json["outcome"] for one in (first, second)] == ["provided"] * 2
+        assert first.json["disclosure_id"] != second.json["disclosure_id"] and second.json["sub"] == other.json["sub"]
+        assert town.query(b, other.json["token"], attributes, key=key).json == second.json
+        assert town.billing()["yen"] == fee + 40
+
+
+def test_check_6_a_key_that_another_bank_is_busy_with_is_free(town):
+    people, key, answers = [town.somebody() for _ in range(2)], str(uuid.uuid4()), []
+    town.country.fail(path="/v1/consents", kind="delay", value=int(min(seconds(1.5), 4) * 1000), count=1)
+
+    def send():
+        with town.a.client() as a:
+            answers.append(town.register(a, body, key))
+
+    body, other = town.registration(town.a, people[0]), town.registration(town.b, people[1])
+    thread = threading.Thread(target=send)
+    thread.start()
+    wait_until(lambda: town.rows("SELECT 1 FROM idempotency WHERE idempotency_key LIKE %s", f"%{key}%"), 5, "A to be under way")
+    with town.b.client() as b:
+        answer = town.register(b, other, key)
+    assert answer.status == 201 and answers == [], "A's is still under way"
+    thread.join()
+    town.country.heal()
+    assert answers[0].status == 201 and answers[0].json["consent_id"] != answer.json["consent_id"]
+
+
 def test_check_19_an_answer_that_got_lost_is_given_again(town):
     person = town.somebody()
     consent = town.consent(person)
