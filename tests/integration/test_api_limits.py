@@ -3,9 +3,12 @@ import contextlib
 import json
 import resource
 import socket
+import threading
+import uuid
 
 import pytest
 from support import crl
+from support.database import connect as connect_database
 from support.metrics import Metrics
 from support.pki import DAY, NOW
 from support.platform import Client, Platform
@@ -141,6 +144,76 @@ def test_bodies_of_one_certificate_do_not_take_all_memory(tmp_path, cluster, pki
             taken[0].send(b" ")  # the last octet: it was received, and is answered
             assert taken[0].response().status == 403
         wait_until(lambda: on_their_way() == 0, what="the memory that was given back")
+
+
+LARGE = {"as it comes": ({}, 256 << 10, 4 << 20), "configured": ({"request_bytes_max": 5000, "batch_bytes_max": 20_000}, 5000, 20_000)}
+
+
+@pytest.mark.parametrize("limits", LARGE)
+def test_check_24_a_body_may_be_as_large_as_it_says_and_not_an_octet_larger(tmp_path, cluster, pki, limits):
+    """Where many items are taken, and where one is. What is too large is refused by its header, before it was sent."""
+    api, one, many = LARGE[limits]
+    platform = install(tmp_path / "large", cluster, pki, **api)
+    head = ("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n"
+            "Content-Length: {}\r\n\r\n")
+    with platform.serve():
+        for path, size in (("/v1/attributes/query", one), ("/v1/consents", one), ("/v1/attributes/query-batch", many),
+                           ("/v1/consent-tokens/reissue", many), ("/v1/certificates/status", many)):
+            with connect(platform, platform.a.holders["all"]) as connection:
+                connection.send(head.format(path, size).encode() + b" " * size)
+                response = connection.response()
+                assert (response.status, json.loads(response.body)["code"]) == (400, "invalid-request"), path
+                connection.send(head.format(path, size + 1).encode())
+                response = connection.response()
+                assert (response.status, json.loads(response.body)["code"]) == (413, "payload-too-large"), path
+                assert response.header("connection").lower() == "close" and connection.is_closed()
+
+
+@pytest.mark.parametrize("path, name, most, item", [
+    ("/v1/attributes/query-batch", "items", 50, lambda n: {"token": f"token-{n}", "attributes": ["name"], "purpose": "liveness_check"}),
+    ("/v1/consent-tokens/reissue", "consent_ids", 1000, lambda n: f"cns_{n:026}")])
+def test_check_24_there_are_so_many_items_and_not_one_more(narrow, server, path, name, most, item):
+    with narrow.a.client() as client:
+        answers = [client.call("POST", path, {name: [item(number) for number in range(count)]},
+                               {"Idempotency-Key": str(uuid.uuid4())}) for count in (most, most + 1, 0)]
+    assert answers[0].status == 200, answers[0].body
+    assert len(answers[0].json["results"]) == most
+    assert {one["problem"]["code"] for one in answers[0].json["results"]} <= {"token-invalid", "not-found"}
+    for answer, code in zip(answers[1:], ("too_many", "too_few")):
+        assert answer.is_problem("invalid-request", 400)
+        assert [(one["pointer"], one["code"]) for one in answer.json["errors"]] == [(f"/{name}", code)]
+
+
+def test_check_24_where_too_much_waits_for_the_database_the_rest_is_told_at_once(tmp_path, cluster, pki):
+    """Two connections, and a queue of two, before a table that is locked: the others need not wait for it."""
+    platform = install(tmp_path / "queue", cluster, pki)
+    text = platform.config.read_text()
+    platform.config.write_text(text.replace("connections = 4\n", 'connections = 2\nqueue_max = 2\nstatement_timeout = "60s"\n'))
+    answers, usage = [], "/v1/usage?from=2026-01-01&to=2026-01-02"
+
+    def ask(client):
+        answers.append(client.get(usage))
+
+    with platform.serve() as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(platform.a.client()) for _ in range(12)]
+        assert {one.get(usage).status for one in clients} == {200}  # each has its connection, and is known
+        busy = connect_database(platform.url)
+        busy.autocommit = False
+        busy.cursor().execute("LOCK TABLE usage")
+        askers = [threading.Thread(target=ask, args=(one,)) for one in clients]
+        [one.start() for one in askers]
+        wait_until(lambda: len(answers) >= 8, what="the refusals")
+        early = list(answers)
+        waiting = Metrics(server.ops("/metrics")[1])
+        assert waiting.value("tashika_database_waiting") <= 2 and waiting.value("tashika_database_refused_total") >= 8
+        busy.rollback()
+        busy.close()
+        [one.join() for one in askers]
+        for one in early:
+            assert one.status == 503 and one.json["code"] in ("database-unavailable", "overloaded") and one.json["retryable"]
+            assert int(one.headers["retry-after"]) >= 1
+        assert {one.status for one in answers} == {200, 503}, "who was in the queue is served"
+        wait_until(lambda: clients[0].get(usage).status == 200, what="the end of the crowd")
 
 
 def test_too_few_descriptors_are_said_at_once(narrow):
