@@ -9,7 +9,7 @@ from support.platform import Client, Platform
 from support.program import Issuer, duration, wait_until
 from support.tls import TlsConnection
 
-TOWN = dict(people=30)  # as it comes: without match
+TOWN = dict(people=30, database={"statement_timeout": duration(20)})  # without match, as it comes
 
 
 @pytest.fixture
@@ -18,17 +18,20 @@ def consent(town):
 
 
 def test_a_term_that_is_over_counts_though_no_job_has_ended_the_consent_yet(town, client, consent):
-    consent_id = consent["consent_id"]
+    """The job waits for somebody who has another consent, of which it had heard before."""
+    consent_id, another = consent["consent_id"], town.consent(town.somebody())
+    ends = "UPDATE consent SET valid_until = now() - interval '5 seconds' WHERE consent_id = %s"
     busy = connect(town.platform.url)
     busy.autocommit = False
     try:
-        # The job wants this row for itself; questions share it.
-        busy.cursor().execute("SELECT 1 FROM subject WHERE subject_id = %s FOR SHARE", (consent["sub"],))
+        busy.cursor().execute("SELECT 1 FROM subject WHERE subject_id = %s FOR UPDATE", (another["sub"],))
+        town.rows(ends, another["consent_id"])
+        wait_until(lambda: town.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 15, "the job to wait")
         before = town.billing()
-        town.rows("UPDATE consent SET valid_until = now() - interval '1 second' WHERE consent_id = %s", consent_id)
+        town.rows(ends, consent_id)
         answer = town.query(client, consent["token"], force=True)
-        assert town.status_of(consent_id) == "active", "this must be asked before the job has its turn"
         assert answer.is_problem("consent-expired", 403) and answer.json["action"] == "ask_customer"
+        assert town.status_of(consent_id) == "active", "no job has ended it"
         assert town.billing() == before and town.rows("SELECT 1 FROM disclosure WHERE consent_id = %s", consent_id) == []
     finally:
         busy.rollback()
