@@ -34,7 +34,7 @@ nlohmann::ordered_json item(const StatusAnswer& answer) {
 
 CertificateStatusService::Question read_question(const nlohmann::json& json) {
   Members body(json);
-  const ListLimits limits{.max = kIdMax, .max_items = kQuestionsMax};
+  const ListLimits limits{.max = kIdMax, .max_items = kQuestionsMax, .min_items = 0};
   CertificateStatusService::Question out;
   out.certificate_ids = body.optional_texts("certificate_ids", limits);
   out.consent_ids = body.optional_texts("consent_ids", limits);

@@ -53,17 +53,6 @@ AuditEntry audit_of(const Disclosure& disclosure, const std::string& actor,
   return {actor, verb, disclosure.disclosure_id, detail.dump()};
 }
 
-// The authority's word on a consent that we took for active.
-void end_by_authority(Session& session, Consent& consent, AuthorityRefusal refusal, pki::Time now) {
-  const bool has_expired = refusal == AuthorityRefusal::consent_expired;
-  end_locked_consent(session, consent,
-                     {has_expired ? ConsentStatus::expired : ConsentStatus::withdrawn,
-                      {has_expired ? "authority" : "subject",
-                       has_expired ? "validity_ended" : "withdrawn_by_subject_at_authority", now},
-                      ConsentEnding::Relay::no},
-                     now);
-}
-
 void enter(Subject& subject, const char* state, pki::Time now) {
   subject.state = state;
   subject.state_at = now;
@@ -288,6 +277,7 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
     disclosure.yen = static_cast<std::int32_t>(provided->billable_yen);
     disclosure.billable = disclosure.yen > 0;
   }
+  std::optional<AuditEntry> ended;  // the consent, by the authority's word
   const auto close = [&](const char* state, Problem problem) {
     disclosure.state = state;
     close_disclosure(
@@ -299,12 +289,16 @@ AttributeService::Ended AttributeService::end(Session& session, const AttributeQ
                    disclosure.yen > 0 ? 1 : 0, disclosure.yen},
          .audit = audit_of(disclosure, query.asker.actor(), fmt::format("disclosure.{}", state))},
         now);
+    if (ended) append_audit(session, now, *ended);
     return Ended{{}, std::move(problem)};
   };
   try {
     if (refusal && (*refusal == AuthorityRefusal::consent_withdrawn ||
                     *refusal == AuthorityRefusal::consent_expired)) {
-      end_by_authority(session, consent, *refusal, now);
+      if (end_locked_consent(session, consent, ending_by_authority(*refusal, now), now)) {
+        ended =
+            audit_of(consent, "authority", fmt::format("consent.{}", to_string(consent.status)));
+      }
     }
     require_active(consent);
     // If it took its time, the operator may have closed the door.

@@ -62,6 +62,15 @@ bool end_locked_consent(Session& session, Consent& consent, const ConsentEnding&
   return true;
 }
 
+ConsentEnding ending_by_authority(AuthorityRefusal why, pki::Time now) {
+  if (why == AuthorityRefusal::consent_expired) {
+    return {ConsentStatus::expired, {"authority", "validity_ended", now}, ConsentEnding::Relay::no};
+  }
+  return {ConsentStatus::withdrawn,
+          {"subject", "withdrawn_by_subject_at_authority", now},
+          ConsentEnding::Relay::no};
+}
+
 AuditEntry audit_of(const Consent& consent, const std::string& actor, const std::string& verb) {
   nlohmann::ordered_json detail = {{"version", consent.version},
                                    {"status", to_string(consent.status)}};

@@ -9,6 +9,7 @@
 #include "server/store/audit.hpp"
 #include "server/store/consents.hpp"
 #include "server/store/feed.hpp"
+#include "server/upstream/gateways.hpp"
 
 namespace server {
 
@@ -18,6 +19,10 @@ struct ConsentEnding {
   enum class Relay : std::uint8_t { no, yes };
   Relay relay = Relay::no;  // is the authority to be told?
 };
+
+// Of a consent that we took for active, by what the authority says of it: consent_expired, or else
+// consent_withdrawn.
+[[nodiscard]] ConsentEnding ending_by_authority(AuthorityRefusal why, pki::Time now);
 
 // Ends a consent that is pending or active; false, and nothing done, if it has ended. `consent` is
 // as it is then. The audit row is the caller's to append, at the transaction's end.

@@ -76,14 +76,7 @@ bool apply_withdrawal(Session& session, const AuthorityWithdrawal& withdrawal, p
 
 bool end_by_authority(Session& session, const ConsentName& name, AuthorityRefusal why,
                       pki::Time now) {
-  const bool has_expired = why == AuthorityRefusal::consent_expired;
-  return end_consent_by_name(
-      session, name,
-      {has_expired ? ConsentStatus::expired : ConsentStatus::withdrawn,
-       {has_expired ? "authority" : "subject",
-        has_expired ? "validity_ended" : "withdrawn_by_subject_at_authority", now},
-       ConsentEnding::Relay::no},
-      "authority", now);
+  return end_consent_by_name(session, name, ending_by_authority(why, now), "authority", now);
 }
 
 ConsentJobs::ConsentJobs(const PlatformParts& parts, TokenService& tokens, MakeGateway make_gateway,

@@ -66,7 +66,7 @@ void check_status(const IssuerSnapshot& known, pki::Bytes serial, pki::Time now)
   const pki::SerialKey key = pki::SerialKey::from_der(serial);
   const pki::Generation& lists = known.lists->view;
   const pki::Finding finding = lists.find(key);
-  if (now > lists.freshness(finding).end) throw Problem(ProblemKind::status_stale);
+  if (now >= lists.freshness(finding).end) throw Problem(ProblemKind::status_stale);
   if (finding.revocation) throw Problem(ProblemKind::evidence_certificate_revoked);
 }
 

@@ -161,7 +161,6 @@ def test_check_15_what_the_authority_says_to_a_question_ends_the_consent(asked, 
     assert (heard.status, heard.reason, heard.types) == (end["status"], end["reason"], [f"consent.{end['status']}"])
 
 
-@pytest.mark.xfail(strict=True, reason="attribute_transactions.cpp's end_by_authority appends no audit; that of consent_jobs.cpp does")
 @pytest.mark.parametrize("state, serial", [("consent_withdrawn", 0x53), ("consent_expired", 0x54)])
 def test_check_15_that_a_question_ended_a_consent_is_in_the_audit(asked, state, serial):
     """As it is if a withdrawal, the poll or the search for a newer certificate ended it; check 14 counts on it."""
