@@ -11,10 +11,17 @@ namespace fs = std::filesystem;
 namespace {
 
 // What is in force is so already: that old things stay behind is no failure of the ingest.
-void tidy_up(const IndexDirectory& directory, const IndexConfig& config, pki::Time now) {
+void tidy_up(const IndexDirectory& directory, const IndexConfig& config) {
   try {
-    History(directory.path()).prune(now - config.history);
     directory.tidy(config);
+  } catch (const std::exception& error) {
+    log(Level::warning, "not_tidied", {{"error", error.what()}});
+  }
+}
+
+void forget_history(const IndexDirectory& directory, pki::Time before) {
+  try {
+    History(directory.path()).prune(before);
   } catch (const std::exception& error) {
     log(Level::warning, "not_tidied", {{"error", error.what()}});
   }
@@ -30,7 +37,7 @@ IngestOutcome ingest(const Config& config, const IssuerConfig& issuer, LargeChan
   const FileLock lock(directory.path() / "lock");
   const pki::Time now = clock();  // after the wait for the lock
   directory.remove_leftovers();
-  tidy_up(directory, config.index, now);  // a full disk must not be a dead end
+  tidy_up(directory, config.index);  // a full disk must not be a dead end
   try {
     IngestOutcome outcome = Ingest(config, issuer, large_change, now).run();
     outcome.seconds =
@@ -40,7 +47,9 @@ IngestOutcome ingest(const Config& config, const IssuerConfig& issuer, LargeChan
     } else {
       record_failure(directory.path(), now, "issued_list");
     }
-    tidy_up(directory, config.index, now);
+    // Only now: lists that are in force by this clock have borne it out.
+    forget_history(directory, now - config.index.history);
+    tidy_up(directory, config.index);
     return outcome;
   } catch (const HeldBack& held) {
     record_failure(directory.path(), now, held.reason(), held.what());

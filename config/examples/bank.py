@@ -127,8 +127,9 @@ def start_over(api, database):
     with database:  # one transaction, again
         for one in consents:
             state = {"active": "fetch", "pending": "waiting"}.get(one["status"], "ended")
-            database.execute("INSERT INTO consent (consent_id, state, asked_key) VALUES (?1, ?2, ?3) ON CONFLICT (consent_id) "
-                             "DO UPDATE SET state = ?2, asked_key = ?3", (one["consent_id"], state, str(uuid.uuid4())))
+            database.execute("INSERT INTO consent (consent_id, state, asked_key) VALUES (?1, ?2, ?3) ON CONFLICT (consent_id) DO UPDATE "
+                             "SET state = ?2, asked_key = CASE WHEN state = 'fetch' THEN asked_key ELSE ?3 END",  # may be paid for
+                             (one["consent_id"], state, str(uuid.uuid4())))
         database.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, 0)", (cursor,))
     print(f"        started over with {len(consents)} consents", flush=True)
 
@@ -138,7 +139,13 @@ def follow(api, database, once):
         row = database.execute("SELECT value FROM cursor").fetchone()
         query = {"limit": 200, "wait": 0 if once else 50} | ({"cursor": row[0]} if row else {})
         try:
-            page = api.ask("GET", "/v1/changes?" + urllib.parse.urlencode(query))
+            try:
+                page = api.ask("GET", "/v1/changes?" + urllib.parse.urlencode(query))
+            except Problem as problem:
+                if problem.status != 410:
+                    raise
+                start_over(api, database)
+                continue
             apply_page(database, page)
             fetch(api, database)
             if once and not page["more"]:
@@ -149,12 +156,9 @@ def follow(api, database, once):
             print(f"        {error}; again in 5 s", flush=True)
             time.sleep(5)
         except Problem as problem:
-            if problem.status == 410:
-                start_over(api, database)
-            elif once or not problem.retryable:
+            if once or not problem.retryable:
                 raise SystemExit(str(problem)) from problem
-            else:
-                time.sleep(int(problem.retry_after or 5))
+            time.sleep(int(problem.retry_after or 5))
 
 
 def main():

@@ -76,14 +76,14 @@ struct Batch {
   std::size_t next = 0;
   std::size_t running = 0;
   asio::steady_timer all_done;
-  std::size_t wrong_guesses = 0;  // tokens that are none
+  std::size_t wrong_guesses = 0;  // 1: some token is none. Tokens grow old: all are one guess
 };
 
 nlohmann::ordered_json problem_of(Batch& batch, std::exception_ptr error) {
   try {
     std::rethrow_exception(std::move(error));
   } catch (const Problem& problem) {
-    batch.wrong_guesses += problem.kind() == ProblemKind::token_invalid ? 1U : 0U;
+    if (problem.kind() == ProblemKind::token_invalid) batch.wrong_guesses = 1;
     return {{"problem", problem_json(problem, batch.base_url, {})}};
   } catch (const DatabaseUnavailable&) {
     return {

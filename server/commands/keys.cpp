@@ -70,7 +70,7 @@ int run_rotate(const Options& options) {
   return kExitOk;
 }
 
-// For each institution to see: tokens of all are signed by the same keys.
+// In each institution's chain: tokens of all are signed by the same keys.
 void audit_token_key(Session& session, const char* verb, const std::string& key_id, pki::Time now) {
   const std::string detail = nlohmann::json{{"kid", key_id}}.dump();
   for (const Institution& one : list_institutions(session)) {
@@ -96,7 +96,7 @@ int run_retire_token_key(const Options& options) {
   const pki::Time now = wall_clock();
   Connection connection(database_of(load_config(options.config)));
   Session session(connection);
-  retire_token_key(session, options.key_id, now);
+  retire_token_key(session, options.key_id, kTokenKeySignsAfter);
   audit_token_key(session, "token_key.retired", options.key_id, now);
   session.commit();
   fmt::print(
@@ -113,8 +113,7 @@ int run_tokens(const Options& options) {
   std::vector<TokenKeyState> good;
   std::ranges::copy_if(all, std::back_inserter(good),
                        [](const TokenKeyState& one) { return !one.retired_at; });
-  const std::string signs =
-      good.empty() ? std::string() : good[signing_key(good, wall_clock())].key_id;
+  const std::string signs = good.empty() ? std::string() : good[signing_key(good)].key_id;
   nlohmann::ordered_json document = nlohmann::ordered_json::array();
   for (const TokenKeyState& one : all) {
     document.push_back({{"kid", one.key_id},

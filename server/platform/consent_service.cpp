@@ -105,14 +105,13 @@ boost::asio::awaitable<nlohmann::ordered_json> ConsentService::withdraw(
     }
     const char* initiator =
         request.reason.starts_with("withdrawn_by_subject") ? "subject" : "institution";
-    if (end_locked_consent(
-            session, consent,
-            {ConsentStatus::withdrawn, {initiator, request.reason, now}, ConsentEnding::Relay::yes},
-            now)) {
-      append_audit(session, now, audit_of_withdrawal(consent, asker.actor(), request));
-    }
+    const bool has_ended = end_locked_consent(
+        session, consent,
+        {ConsentStatus::withdrawn, {initiator, request.reason, now}, ConsentEnding::Relay::yes},
+        now);
     auto view = consent_json(session, parts_.keys, consent);
     keep_answer(session, parts_.keys, idempotent, {200, view});
+    if (has_ended) append_audit(session, now, audit_of_withdrawal(consent, asker.actor(), request));
     session.commit();
     return view;
   });

@@ -34,7 +34,9 @@ std::vector<std::uint8_t> signing_certificate(const Evidence& evidence) {
   return *std::move(certificate);
 }
 
-void check_signature(const Evidence& evidence, const pki::Certificate& certificate) {
+// By the certificate that was looked at before, whose bytes `der` are.
+void check_signature(const Evidence& evidence, const pki::Certificate& certificate,
+                     pki::Bytes der) {
   if (evidence.format == "raw") {
     if (!pki::verify_document_signature(certificate, evidence.document, evidence.signature)) {
       throw Problem(ProblemKind::evidence_signature_mismatch);
@@ -43,6 +45,9 @@ void check_signature(const Evidence& evidence, const pki::Certificate& certifica
   }
   const auto signer = pki::verify_detached_cms(evidence.cms, evidence.document);
   if (!signer) fail_with(kind_of_cms_fault(signer.error().code), signer.error());
+  if (!pki::equal(signer->certificate, der)) {
+    throw Problem(ProblemKind::evidence_signature_mismatch);
+  }
 }
 
 // A certificate that is good now, and a consent of before or after its time: then it is the time
@@ -128,7 +133,7 @@ CheckedEvidence EvidenceChecker::check(const Evidence& evidence, const Agreement
     fail_with(ProblemKind::evidence_certificate_unsupported, kind.error());
   }
   check_validity(*certificate, agreement.consented_at, now);
-  check_signature(evidence, *certificate);
+  check_signature(evidence, *certificate, der);
   check_status(snapshot.issuers.at(issuer), certificate->serial, now);
 
   const SignedDocument document = read_(std::string_view(

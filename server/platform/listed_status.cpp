@@ -60,8 +60,12 @@ CheckedStatus check_for_watch(const std::optional<IssuerPosition>& position,
 }
 
 bool are_lists_in_force(const Snapshot& snapshot, pki::Time now) {
-  return std::ranges::any_of(snapshot.issuers, [now](const IssuerSnapshot& issuer) {
-    return issuer.lists && now < issuer.lists->view.freshness().of_absent().end;
+  static constexpr std::chrono::hours kSkew{1};
+  const auto is_in_force = [now](const pki::IndexedList& list) {
+    return list.this_update <= now + kSkew && now < list.next_update;
+  };
+  return std::ranges::any_of(snapshot.issuers, [&](const IssuerSnapshot& issuer) {
+    return issuer.lists && std::ranges::any_of(issuer.lists->view.lists(), is_in_force);
   });
 }
 

@@ -31,9 +31,10 @@ struct WatchedIssuer {
 [[nodiscard]] ListedStatus listed_status(const pki::Generation& lists, const Provenance& provenance,
                                          const pki::SerialKey& key);
 
-// Are lists of any issuer in force by that clock? If none are, either they have stopped to come or
+// Is any list of any issuer in force by that clock? If none is, either they have stopped to come or
 // the clock is wrong, and nobody can tell which: then nothing ends for good because it is late
-// (terms, certificates, what a feed keeps), until lists say what time it is.
+// (terms, certificates, waits for a newer one, what a feed keeps), until lists say what time it is.
+// Cost: O(lists) if none is.
 [[nodiscard]] bool are_lists_in_force(const Snapshot& snapshot, pki::Time now);
 
 // Step 2 of a registration (server/store/watching.hpp), in its transaction: locks the issuer, and

@@ -11,13 +11,14 @@
 namespace server {
 
 std::string create_token_key(Session& session, KeyRing& keys, pki::Time now) {
+  (void)keys.token_keys(session);
   // "2026-11-" and 40 random bits: kids tell when a key was made and are never made twice.
   const std::string key_id = pki::to_string(now).substr(0, 8) + make_id("").substr(0, 8);
   const pki::Signer signer = pki::Signer::generate_p256();
   const auto jwk = pki::public_jwk(signer.public_key(), key_id);
   if (!jwk) throw std::runtime_error(fmt::format("a new key: {}", pki::to_string(jwk.error())));
   std::string pem = signer.to_pem();
-  keys.add_token_key(session, key_id, pem, *jwk, now);
+  keys.add_token_key(session, key_id, pem, *jwk);
   std::ranges::fill(pem, '\0');
   return key_id;
 }

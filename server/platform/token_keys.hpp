@@ -19,9 +19,9 @@ inline constexpr std::chrono::seconds kTokenKeySignsAfter{2 * kTokenKeysAge};
 // Of those that are not retired, newest first: which one signs. The newest that is old enough, or
 // else the oldest. There is at least one.
 template <class Keys>
-[[nodiscard]] std::size_t signing_key(const Keys& keys, pki::Time now) {
+[[nodiscard]] std::size_t signing_key(const Keys& keys) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i].created_at + kTokenKeySignsAfter <= now) return i;
+    if (keys[i].age >= kTokenKeySignsAfter) return i;
   }
   return keys.size() - 1;
 }
@@ -30,7 +30,9 @@ template <class Keys>
 // and one signs. Throws as the key ring does.
 void create_first_token_key(Connection& connection, KeyRing& keys, pki::Time now);
 
-// Makes another key; returns its id. In a platform session.
+// Makes another key; returns its id, which begins with the month of `now`. In a platform session.
+// Throws KeyEncryptionFault unless the key ring's file opens the keys that are there: servers that
+// have another file could not read the new one.
 [[nodiscard]] std::string create_token_key(Session& session, KeyRing& keys, pki::Time now);
 
 // {"keys":[…]}, newest first, without retired ones (RFC 7517 5).

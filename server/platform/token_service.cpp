@@ -12,12 +12,12 @@
 namespace server {
 namespace {
 
-TokenKeySet load_keys(Connection& connection, KeyRing& ring, pki::Time now) {
+TokenKeySet load_keys(Connection& connection, KeyRing& ring) {
   Session session(connection);
   auto known = ring.token_keys(session);
   std::erase_if(known, [](const KeyRing::TokenKey& one) { return one.is_retired; });
   if (known.empty()) throw std::runtime_error("there is no key that signs tokens");
-  std::swap(known.front(), known.at(signing_key(known, now)));
+  std::swap(known.front(), known.at(signing_key(known)));
   std::vector<TokenKeySet::Key> keys;
   std::optional<pki::Signer> signer;
   for (const KeyRing::TokenKey& one : known) {
@@ -54,7 +54,7 @@ boost::asio::awaitable<std::shared_ptr<const TokenKeySet>> TokenService::keys() 
   const pki::Time now = parts_.clock();
   auto loaded = co_await parts_.database.run([&](Connection& connection) {
     create_first_token_key(connection, parts_.keys, now);
-    return std::make_shared<const TokenKeySet>(load_keys(connection, parts_.keys, now));
+    return std::make_shared<const TokenKeySet>(load_keys(connection, parts_.keys));
   });
   const std::lock_guard lock(mutex_);
   keys_ = loaded;

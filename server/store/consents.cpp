@@ -84,11 +84,13 @@ constexpr Statement kLockAuthority{"consent_lock_authority",
 constexpr Statement kService{
     "consent_service",
     "SELECT 1 FROM service WHERE institution_id = $1 AND service_id = $2 AND status = 'active'"};
+// What lies so far ahead was put there by a clock that was wrong: nobody waits that long.
+constexpr std::chrono::hours kRelayLost{1};
 constexpr Statement kClaimRelays{
     "consent_claim_relays",
     "UPDATE consent c SET relay_at = $2 WHERE (institution_id, consent_id) IN (SELECT "
-    "institution_id, consent_id FROM consent WHERE relay_at <= $1 ORDER BY relay_at LIMIT $3 "
-    "FOR NO KEY UPDATE SKIP LOCKED) RETURNING " CONSENT_COLUMNS};
+    "institution_id, consent_id FROM consent WHERE relay_at <= $1 OR relay_at > $4 ORDER BY "
+    "relay_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) RETURNING " CONSENT_COLUMNS};
 constexpr Statement kPastTerm{"consent_past_term",
                               "SELECT institution_id, consent_id FROM consent WHERE status = "
                               "'active' AND valid_until < $1 ORDER BY valid_until LIMIT $2"};
@@ -304,8 +306,8 @@ bool is_service_active(Session& session, const std::string& institution_id,
 
 std::vector<Consent> claim_relays(Session& session, pki::Time now, pki::Time again,
                                   std::uint32_t limit) {
-  return read_all(
-      sql::exec(session, kClaimRelays, sql::timestamp(now), sql::timestamp(again), limit));
+  return read_all(sql::exec(session, kClaimRelays, sql::timestamp(now), sql::timestamp(again),
+                            limit, sql::timestamp(now + kRelayLost)));
 }
 
 std::vector<ConsentName> consents_past_term(Session& session, pki::Time now, std::uint32_t limit) {

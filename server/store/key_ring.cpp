@@ -26,7 +26,7 @@ constexpr Statement kPlatformKey{
     "key_id DESC LIMIT 1"};
 constexpr Statement kTokenKeys{"token_keys",
                                "SELECT key_id, kek, wrapped, retired_at IS NOT NULL, extract(epoch "
-                               "FROM created_at)::bigint FROM platform_key WHERE purpose = "
+                               "FROM now() - created_at)::bigint FROM platform_key WHERE purpose = "
                                "'token-signing' ORDER BY created_at "
                                "DESC, key_id DESC"};
 constexpr Statement kPublicTokenKeys{
@@ -35,15 +35,22 @@ constexpr Statement kPublicTokenKeys{
     "AND public_jwk IS NOT NULL ORDER BY created_at DESC, key_id DESC"};
 constexpr Statement kTokenKeyStates{
     "token_key_states",
-    "SELECT key_id, extract(epoch FROM created_at)::bigint, extract(epoch FROM retired_at)::bigint "
-    "FROM platform_key WHERE purpose = 'token-signing' ORDER BY created_at DESC, key_id DESC"};
+    "SELECT key_id, extract(epoch FROM created_at)::bigint, extract(epoch FROM "
+    "retired_at)::bigint, "
+    "extract(epoch FROM now() - created_at)::bigint FROM platform_key WHERE purpose = "
+    "'token-signing' ORDER BY created_at DESC, key_id DESC"};
 constexpr Statement kRetireTokenKey{
     "token_key_retire",
-    "UPDATE platform_key SET retired_at = $2 WHERE purpose = 'token-signing' AND key_id = $1"};
+    "UPDATE platform_key SET retired_at = now() WHERE purpose = 'token-signing' AND key_id = $1"};
 constexpr Statement kAddPlatformKey{
     "add_platform_key",
     "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6)"};
+// By the database's clock, which all servers share: the age of a key says who knows it.
+constexpr Statement kAddTokenKey{
+    "token_key_add",
+    "INSERT INTO platform_key (purpose, key_id, kek, wrapped, public_jwk, created_at) VALUES "
+    "('token-signing', $1, $2, $3, $4, now())"};
 constexpr Statement kLockAlone{"keys_lock_alone", "SELECT pg_advisory_xact_lock(7413)"};
 constexpr Statement kLockShared{"keys_lock_shared", "SELECT pg_advisory_xact_lock_shared(7413)"};
 constexpr Statement kAnySealed{
@@ -203,24 +210,23 @@ std::vector<KeyRing::TokenKey> KeyRing::token_keys(Session& session) {
     key.private_pem.assign(pem.begin(), pem.end());
     wipe(pem);
     key.is_retired = row[3].as<bool>();
-    key.created_at = sql::time(row[4]);
+    key.age = std::chrono::seconds{row[4].as<std::int64_t>()};
     out.push_back(std::move(key));
   }
   return out;
 }
 
 void KeyRing::add_token_key(Session& session, const std::string& key_id,
-                            std::string_view private_pem, std::string_view public_jwk,
-                            pki::Time now) {
+                            std::string_view private_pem, std::string_view public_jwk) {
   lock_keys(session, KeyLock::shared);
   const KeyEncryptionKey kek = file_.newest();
   const auto wrapped =
       seal(kek.key, platform_key_place("token-signing", key_id), pki::as_bytes(private_pem));
-  sql::exec(session, kAddPlatformKey, "token-signing", key_id, kek.id, sql::bytea(wrapped),
-            std::optional<std::string>(std::string(public_jwk)), sql::timestamp(now));
+  sql::exec(session, kAddTokenKey, key_id, kek.id, sql::bytea(wrapped), std::string(public_jwk));
 }
 
-void retire_token_key(Session& session, const std::string& key_id, pki::Time now) {
+void retire_token_key(Session& session, const std::string& key_id,
+                      std::chrono::seconds known_after) {
   lock_keys(session, KeyLock::alone);
   const auto rows = sql::exec(session, kTokenKeyStates);
   const auto is_named = [&](const pqxx::row& row) { return row[0].as<std::string>() == key_id; };
@@ -232,19 +238,24 @@ void retire_token_key(Session& session, const std::string& key_id, pki::Time now
   if (!(*found)[2].is_null()) {
     throw std::runtime_error(fmt::format("token key {} was retired before", key_id));
   }
-  const bool is_last = std::ranges::none_of(
-      rows, [&](const pqxx::row& row) { return !is_named(row) && row[2].is_null(); });
-  if (is_last) {
+  const bool has_successor = std::ranges::any_of(rows, [&](const pqxx::row& row) {
+    return !is_named(row) && row[2].is_null() && row[3].as<std::int64_t>() >= known_after.count();
+  });
+  if (!has_successor) {
     throw std::runtime_error(
-        fmt::format("token key {} is the last one: `tashika keys add-token-key` first", key_id));
+        fmt::format("token key {} is the last one that all servers know: `tashika keys "
+                    "add-token-key`, and {} s "
+                    "later again",
+                    key_id, known_after.count()));
   }
-  sql::exec(session, kRetireTokenKey, key_id, sql::timestamp(now));
+  sql::exec(session, kRetireTokenKey, key_id);
 }
 
 std::vector<TokenKeyState> token_key_states(Session& session) {
   std::vector<TokenKeyState> out;
   for (const pqxx::row& row : sql::exec(session, kTokenKeyStates)) {
-    out.push_back({row[0].as<std::string>(), sql::time(row[1]), sql::optional_time(row[2])});
+    out.push_back({row[0].as<std::string>(), sql::time(row[1]), sql::optional_time(row[2]),
+                   std::chrono::seconds{row[3].as<std::int64_t>()}});
   }
   return out;
 }

@@ -54,7 +54,7 @@ class KeyRing {
     std::string key_id;
     std::string private_pem;  // wiped with the object
     bool is_retired = false;
-    pki::Time created_at;
+    std::chrono::seconds age{};  // by the database's clock
     TokenKey() = default;
     ~TokenKey();
     TokenKey(TokenKey&&) = default;
@@ -63,7 +63,7 @@ class KeyRing {
   [[nodiscard]] std::vector<TokenKey> token_keys(Session& session);
   // Platform session. `public_jwk` is what jwks.json shows.
   void add_token_key(Session& session, const std::string& key_id, std::string_view private_pem,
-                     std::string_view public_jwk, pki::Time now);
+                     std::string_view public_jwk);
 
  private:
   struct DataKey {
@@ -84,13 +84,17 @@ class KeyRing {
 };
 
 // Platform session. No token that it signed is good any more, once servers have read their keys
-// again. Throws std::runtime_error, with what to do, if it is unknown, retired, or the last one.
-void retire_token_key(Session& session, const std::string& key_id, pki::Time now);
+// again. Throws std::runtime_error, with what to do, if it is unknown or retired, or if there is no
+// other one that is as old as `known_after`.
+void retire_token_key(Session& session, const std::string& key_id,
+                      std::chrono::seconds known_after);
 
+// All by the database's clock.
 struct TokenKeyState {
   std::string key_id;
   pki::Time created_at;
   std::optional<pki::Time> retired_at;
+  std::chrono::seconds age{};
 };
 // Newest first. Platform session.
 [[nodiscard]] std::vector<TokenKeyState> token_key_states(Session& session);

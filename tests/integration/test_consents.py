@@ -324,6 +324,15 @@ def test_terms_end_and_are_announced(town):
     assert types.count("consent.expiring") == types.count("consent.expired") == 1
 
 
+def test_what_a_wrong_clock_put_off_for_years_is_told_now(town, client):
+    consent = town.consent(1)["consent_id"]
+    assert town.withdraw(client, consent).status == 200
+    waits = "SELECT 1 FROM consent WHERE consent_id = %s AND relay_at IS NOT NULL"
+    wait_until(lambda: not town.rows(waits, consent), 10, "the authority to be told")
+    town.rows("UPDATE consent SET relay_at = now() + interval '10 years' WHERE consent_id = %s", consent)
+    wait_until(lambda: not town.rows(waits, consent), 10, "the authority to be told again")
+
+
 def test_with_a_service_its_consents_end(town):
     town.platform.tashika("institution", "service", "add", "bank-a", "svc_short")
     document = {"service": "svc_short"}

@@ -169,6 +169,8 @@ def test_check_28_keys_of_tokens_take_turns_and_retire(town):
     assert kid_of(consent["token"]) == first and state == "signs"
     second = town.platform.tashika("keys", "add-token-key").split(":")[0]
     assert token_keys(town) == {second: "verifies", first: "signs"}, "not before every server knows it"
+    refused = tashika("keys", "retire-token-key", first, "--config", town.platform.config)
+    assert refused.returncode == 1 and "60 s later again" in said(refused)
     restart(town)
     with town.a.client() as client:
         assert kid_of(town.consent(town.somebody())["token"]) == first
@@ -189,7 +191,7 @@ def test_check_28_keys_of_tokens_take_turns_and_retire(town):
         assert [one["kid"] for one in client.get("/.well-known/jwks.json").json["keys"]] == [second]
         again = client.call("POST", f"/v1/consents/{consent['consent_id']}/tokens", {}, {"Idempotency-Key": "after"})
         assert town.query(client, again.json["token"]).status == 200
-    for kid, why in ((first, "was retired before"), (second, "is the last one"), ("2020-01-nothing", "there is no token key")):
+    for kid, why in ((first, "was retired before"), (second, "is the last one that all servers know"), ("2020-01-nothing", "there is no token key")):
         refused = tashika("keys", "retire-token-key", kid, "--config", town.platform.config)
         assert refused.returncode == 1 and why in said(refused)
     audited = town.rows("SELECT verb, object FROM audit WHERE verb LIKE 'token_key%%' AND institution_id = %s ORDER BY seq", town.a.id)
