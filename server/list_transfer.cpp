@@ -321,7 +321,9 @@ std::optional<Milliseconds> Transfer::pause(std::mt19937_64& random) const {
   longest = std::min(longest, kBackoffMax);
   std::uniform_int_distribution<Milliseconds::rep> jitter(0, longest.count());
   const Milliseconds wait = retry_after_ + Milliseconds(jitter(random));
-  if (Clock::now() + wait >= started_ + config_.timeout) return std::nullopt;
+  // libcurl's time limit may end an attempt some microseconds early by our clock.
+  constexpr Milliseconds kShortestAttempt{10};
+  if (Clock::now() + wait + kShortestAttempt >= started_ + config_.timeout) return std::nullopt;
   return wait;
 }
 
