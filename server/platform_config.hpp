@@ -44,7 +44,7 @@ struct DatabaseConfig {
   // Wraps the keys under which sensitive columns are sealed: 32 octets in hexadecimal, in a file
   // that only the server may read. `tashika migrate` makes it if nothing was sealed yet.
   std::filesystem::path key_encryption_key;
-  std::uint32_t connections = 8;
+  std::uint32_t connections = 6;
   std::uint32_t queue_max = 512;  // waiting for a connection; more is answered 503
   std::chrono::milliseconds statement_timeout{5'000};
   std::chrono::milliseconds connect_timeout{3'000};
