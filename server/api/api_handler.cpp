@@ -104,9 +104,9 @@ asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
   ApiResponse response;
   try {
     co_await answer(request, *connection, exchange, response);
-    count_wrong_guesses(connection->peer(), exchange, response.wrong_guesses);
+    if (response.has_wrong_guess) count_wrong_guess(connection->peer(), exchange);
   } catch (const Problem& problem) {
-    count_wrong_guesses(connection->peer(), exchange, is_wrong_guess(problem.kind()) ? 1 : 0);
+    if (is_wrong_guess(problem.kind())) count_wrong_guess(connection->peer(), exchange);
     response = render(problem, exchange);
   } catch (...) {
     response = render_current_exception(exchange);
@@ -197,11 +197,8 @@ void ApiHandler::charge(Exchange& exchange, const std::string& party) const {
   }
 }
 
-void ApiHandler::count_wrong_guesses(const PeerCertificate* peer, const Exchange& exchange,
-                                     std::size_t count) const {
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!common_.failures.take(thumbprint_party(peer), exchange.started).is_allowed) return;
-  }
+void ApiHandler::count_wrong_guess(const PeerCertificate* peer, const Exchange& exchange) const {
+  (void)common_.failures.take(thumbprint_party(peer), exchange.started);
 }
 
 // All that a certificate asks waits then, so that nothing can be learnt from what is refused.

@@ -59,8 +59,7 @@ class ApiHandler final : public HttpHandler {
   boost::asio::awaitable<void> still_admit(const Route& route, const ApiRequest& request) const;
   void charge(Exchange& exchange, const std::string& party) const;
   void brake(const Exchange& exchange, const PeerCertificate& peer) const;
-  void count_wrong_guesses(const PeerCertificate* peer, const Exchange& exchange,
-                           std::size_t count) const;
+  void count_wrong_guess(const PeerCertificate* peer, const Exchange& exchange) const;
   [[nodiscard]] ApiResponse render(const Problem& problem, const Exchange& exchange) const;
   [[nodiscard]] ApiResponse render_current_exception(const Exchange& exchange) const;
   void respond(const HttpRequest& request, HttpConnection& connection, const Exchange& exchange,

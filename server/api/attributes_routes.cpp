@@ -76,14 +76,14 @@ struct Batch {
   std::size_t next = 0;
   std::size_t running = 0;
   asio::steady_timer all_done;
-  std::size_t wrong_guesses = 0;  // 1: some token is none. Tokens grow old: all are one guess
+  bool has_wrong_guess = false;  // a token that is none
 };
 
 nlohmann::ordered_json problem_of(Batch& batch, std::exception_ptr error) {
   try {
     std::rethrow_exception(std::move(error));
   } catch (const Problem& problem) {
-    if (problem.kind() == ProblemKind::token_invalid) batch.wrong_guesses = 1;
+    if (problem.kind() == ProblemKind::token_invalid) batch.has_wrong_guess = true;
     return {{"problem", problem_json(problem, batch.base_url, {})}};
   } catch (const DatabaseUnavailable&) {
     return {
@@ -138,7 +138,7 @@ asio::awaitable<ApiResponse> post_batch(AttributeService& service, ApiRequest& r
     co_await batch->all_done.async_wait(asio::redirect_error(asio::use_awaitable, ended));
   }
   ApiResponse response;
-  response.wrong_guesses = batch->wrong_guesses;
+  response.has_wrong_guess = batch->has_wrong_guess;
   response.body = {{"results", std::move(batch->results)}};
   co_return response;
 }

@@ -64,7 +64,7 @@ asio::awaitable<ApiResponse> post_status(CertificateStatusService& service, ApiR
     } else {
       const ProblemType& type = problem_type(ProblemKind::not_found);
       one["problem"] = {{"code", type.slug}, {"status", type.status}};
-      response.wrong_guesses = 1;  // lists grow old: a request of many is one guess
+      response.has_wrong_guess = true;
     }
     if (by_consent) one["consent_id"] = id;
     if (!by_consent && !answers[i]) one["certificate_id"] = id;

@@ -49,8 +49,9 @@ struct ApiResponse {
   std::string location;
   std::string_view cache_control = "no-store";
   std::optional<std::uint32_t> retry_after_seconds;
-  // Of several things asked for in one request: how many are not there, or are somebody else's.
-  std::size_t wrong_guesses = 0;
+  // Of several things asked for at once, one or more are not there, or are somebody else's. However
+  // many they are: lists and tokens grow old.
+  bool has_wrong_guess = false;
 };
 
 struct Route {

@@ -161,9 +161,9 @@ void post(Session& session, const Statement& statement, const Arguments&... argu
 }
 
 // A statement alone, which is a transaction of its own: one round trip. No role and no institution
-// are set: only for functions of the schema that set both themselves (feed_page), or for what the
-// platform sees. It must have no effect: on a connection that turns out to be dead, and whenever
-// the answer was lost, it is run again.
+// are set (it is whoever the connection is between sessions): only for functions of the schema that
+// set both themselves (feed_page), or for what the platform sees. It must have no effect: on a
+// connection that turns out to be dead, and whenever the answer was lost, it is run again.
 template <class... Arguments>
 pqxx::result exec_alone(Connection& on, const Statement& statement, const Arguments&... arguments) {
   Connection::Native& native = on.native();
