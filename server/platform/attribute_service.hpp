@@ -55,8 +55,9 @@ class AttributeService {
 
   // What takes the place of the claims in the answer to a comparison; never kept.
   using Compare = std::function<nlohmann::ordered_json(const FourInformation&)>;
-  // The same way, but nothing is handed over: `compare` tells what differs. At most kMatchesMax for
-  // each consent and version of the subject. Throws Problem(match_not_enabled) where it is off.
+  // The same way, but nothing is handed over: `compare` tells what differs. At most kMatchesMax
+  // that the authority answered for each consent and version of the subject. Throws
+  // Problem(match_not_enabled) where it is off.
   [[nodiscard]] boost::asio::awaitable<Answer> match(AttributeQuery query, Compare compare);
 
   static constexpr std::int64_t kMatchesMax = 5;

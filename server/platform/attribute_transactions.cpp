@@ -180,7 +180,8 @@ AttributeService::Begun AttributeService::begin(Session& session, const Attribut
                  {query.asker.actor(), "disclosure.repeated", claim.object_id, "{}"});
     return out;
   }
-  if (kind == "match" && claim.state == IdempotencyClaim::State::fresh &&
+  // Begun anew, too: one that failed told nothing.
+  if (kind == "match" &&
       count_matches(session, consent.consent_id, subject.version) > kMatchesMax) {
     throw Problem(ProblemKind::match_budget_exhausted);
   }

@@ -19,9 +19,9 @@ constexpr Statement kInsert{
     "($1, $2, $3, $4, $5, $6, $7, $8, 'started', $9, $10, $11) ON CONFLICT DO NOTHING RETURNING 1"};
 constexpr Statement kReopen{
     "disclosure_reopen",
-    "UPDATE disclosure SET state = 'started', started_at = $3, ended_at = NULL WHERE "
-    "institution_id = $1 AND disclosure_id = $2 AND state IN ('started', 'failed') RETURNING "
-    "asked_with"};
+    "UPDATE disclosure SET state = 'started', started_at = $3, subject_version = $4, ended_at = "
+    "NULL WHERE institution_id = $1 AND disclosure_id = $2 AND state IN ('started', 'failed') "
+    "RETURNING asked_with"};
 constexpr Statement kAbandonOthers{
     "disclosure_abandon_others",
     "UPDATE disclosure SET state = 'failed', ended_at = $4 WHERE institution_id = $1 AND "
@@ -30,7 +30,7 @@ constexpr Statement kAbandonOthers{
 constexpr Statement kMatches{
     "disclosure_matches",
     "SELECT count(*) FROM disclosure WHERE institution_id = $1 AND consent_id = $2 AND kind = "
-    "'match' AND subject_version = $3"};
+    "'match' AND subject_version = $3 AND state IN ('started', 'completed')"};
 #define DISCLOSURES_OF(OF_WHAT)                                                                    \
   "SELECT " DISCLOSURE_COLUMNS                                                                     \
   ", c.service_id FROM disclosure d JOIN consent c USING (institution_id, consent_id) WHERE "      \
@@ -88,8 +88,9 @@ bool insert_disclosure(Session& session, const Disclosure& disclosure) {
 
 bool reopen_disclosure(Session& session, Disclosure& disclosure) {
   try {
-    const auto rows = sql::exec(session, kReopen, session.institution_id(),
-                                disclosure.disclosure_id, sql::timestamp(disclosure.started_at));
+    const auto rows =
+        sql::exec(session, kReopen, session.institution_id(), disclosure.disclosure_id,
+                  sql::timestamp(disclosure.started_at), disclosure.subject_version);
     if (rows.empty()) return false;
     disclosure.asked_with = rows[0][0].as<std::string>();
     return true;

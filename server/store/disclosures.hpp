@@ -35,13 +35,13 @@ struct Disclosure {
 
 // Of each consent one query at a time is `started`. False, with nothing done, if another one is.
 [[nodiscard]] bool insert_disclosure(Session& session, const Disclosure& disclosure);
-// started or failed → started at `started_at`: its question is asked again, by the same key, with
-// the same certificate, which `asked_with` tells. False if another one is started, and then the
-// transaction is of no more use; or if it has ended.
+// started or failed → started at `started_at`, of that version of the subject: its question is
+// asked again, by the same key, with the same certificate, which `asked_with` tells. False if
+// another one is started, and then the transaction is of no more use; or if it has ended.
 [[nodiscard]] bool reopen_disclosure(Session& session, Disclosure& disclosure);
 // The consent's queries that are `started` since before `before` → failed: who began them has died.
 void abandon_disclosures(Session& session, const Disclosure& except, pki::Time before);
-// How many comparisons of that consent at that version of the subject, whatever became of them.
+// How many comparisons of that consent at that version of the subject told something, or still may.
 [[nodiscard]] std::int64_t count_matches(Session& session, const std::string& consent_id,
                                          std::int32_t subject_version);
 

@@ -16,7 +16,7 @@ from support.database import Cluster, connect, rows
 from support.metrics import Metrics
 from support.pki import DAY, HOUR, NOW
 from support.platform import Client, Platform
-from support.program import Issuer, said, seconds, tashika, wait_until
+from support.program import Issuer, said, seconds, tashika, wait_for_status, wait_until
 from support.tls import CLIENT, SERVER, TlsConnection
 
 CHANGES = "/v1/changes"
@@ -93,7 +93,7 @@ def test_9_a_revoked_certificate_is_out_on_its_open_connection(server, platform)
     with platform.b.client("to-be-revoked") as client:
         assert client.get(CHANGES).status == 200
         platform.b.revoke("to-be-revoked")
-        wait_until(lambda: client.get(CHANGES).status == 403, 5, "the revocation to be noticed")
+        wait_for_status(403, lambda: client.get(CHANGES), 5)
         assert client.get(CHANGES).is_problem("client-certificate-revoked", 403)
 
 
@@ -101,10 +101,10 @@ def test_9_a_disabled_institution_is_out_and_comes_back(server, platform):
     with platform.b.client() as client:
         assert client.get(CHANGES).status == 200
         platform.tashika("institution", "disable", "bank-b")
-        wait_until(lambda: client.get(CHANGES).status == 403, 5, "the institution to be out")
+        wait_for_status(403, lambda: client.get(CHANGES), 5)
         assert client.get(CHANGES).is_problem("institution-disabled", 403)
         platform.tashika("institution", "enable", "bank-b")
-        wait_until(lambda: client.get(CHANGES).status == 200, 5, "the institution to be back")
+        wait_for_status(200, lambda: client.get(CHANGES), 5)
 
 
 def test_9_a_certificate_that_is_registered_gets_in_soon(server, platform):
@@ -112,7 +112,7 @@ def test_9_a_certificate_that_is_registered_gets_in_soon(server, platform):
     with Client(platform, holder) as client:
         assert client.get(CHANGES).status == 403
         platform.tashika("institution", "certificate", "add", "bank-b", holder.certificate_path, "--roles", "poller")
-        wait_until(lambda: client.get(CHANGES).status == 200, 5, "the certificate to be known")
+        wait_for_status(200, lambda: client.get(CHANGES), 5)
 
 
 def test_9_no_session_is_resumed(server, platform):
@@ -343,7 +343,7 @@ def test_requests_have_a_limit_that_others_do_not_feel(slow):
         answers = [a.get(CHANGES) for _ in range(30)]
         left = [int(re.search(r"r=(\d+)", one.headers["ratelimit"])[1]) for one in answers]
         assert left == sorted(left, reverse=True) and left[0] == 29
-        refused = wait_until(lambda: next((one for one in (same.get(CHANGES),) if one.status == 429), None), 5, "429")
+        refused = wait_for_status(429, lambda: same.get(CHANGES), 5)
         assert refused.is_problem("rate-limited", 429)
         assert int(refused.headers["retry-after"]) >= 1
         assert b.get(CHANGES).status == 200

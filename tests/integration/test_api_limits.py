@@ -12,7 +12,7 @@ from support.database import connect as connect_database
 from support.metrics import Metrics
 from support.pki import DAY, NOW
 from support.platform import Client, Platform
-from support.program import Issuer, said, seconds, tashika, wait_until
+from support.program import Issuer, said, seconds, tashika, wait_for_status, wait_until
 from support.tls import CLIENT, TlsConnection
 
 CHANGES = "/v1/changes"
@@ -213,7 +213,7 @@ def test_check_24_where_too_much_waits_for_the_database_the_rest_is_told_at_once
             assert one.status == 503 and one.json["code"] in ("database-unavailable", "overloaded") and one.json["retryable"]
             assert int(one.headers["retry-after"]) >= 1
         assert {one.status for one in answers} == {200, 503}, "who was in the queue is served"
-        wait_until(lambda: clients[0].get(usage).status == 200, what="the end of the crowd")
+        wait_for_status(200, lambda: clients[0].get(usage))
 
 
 def test_too_few_descriptors_are_said_at_once(narrow):

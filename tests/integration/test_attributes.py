@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwcrypto import jwk, jws
 from support.consenting import lapse, lapsed
-from support.program import wait_until
+from support.program import wait_for_status, wait_until
 
 LONG = os.environ.get("TASHIKA_LONG") == "1"
 CANARY_NAME, CANARY_ADDRESS = "加名鳥　歌子", "東京都千代田区加名鳥町９９９番地"
@@ -332,6 +332,28 @@ def test_check_20_comparing_tells_four_words_and_has_a_budget(town, client):
     assert answers[-1].is_problem("match-budget-exhausted", 429) and answers[-1].json["action"] == "query"
     kinds = town.rows("SELECT DISTINCT kind FROM disclosure WHERE consent_id = %s", consent["consent_id"])
     assert kinds == [("match",)]
+
+
+def test_a_comparison_that_the_authority_did_not_answer_is_none(town, client):
+    """Nothing was told, so nothing is counted; with its key it can still be made, and then it counts."""
+    person = town.somebody()
+    consent = town.consent(person)
+    lapse(town, person)
+    lapsed(town, consent, "available")
+    keys = [str(uuid.uuid4()) for _ in range(6)]
+
+    def match(key):
+        return client.call("POST", "/v1/attributes/match", {"values": {"name": "誰か"}, "normalization": "jp-2026-1"},
+                           {"Authorization": f"Bearer {consent['token']}", "Idempotency-Key": key})
+
+    town.country.fail(path="/v1/four-information", kind="status", value=503)
+    assert {match(key).status for key in keys} == {503}
+    town.country.heal()
+    wait_for_status(200, lambda: match(keys[0]))
+    answers = [match(key) for key in keys[1:]]
+    assert [one.status for one in answers] == [200] * 4 + [429]
+    assert answers[-1].is_problem("match-budget-exhausted", 429)
+    assert match(keys[0]).status == 200, "it is the answer of before"
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.consenting import Town
 from support.database import Cluster, connect, rows
-from support.program import said, tashika, wait_until
+from support.program import said, tashika, wait_for_status, wait_until
 
 TALKATIVE = ("log_statement = all", "log_parameter_max_length = -1", "log_parameter_max_length_on_error = -1",
              "log_min_duration_statement = 0", "log_error_verbosity = verbose", "log_min_messages = debug1")
@@ -109,7 +109,7 @@ class Story:
         town.rows("ALTER TABLE consent ADD CONSTRAINT canary CHECK (customer_ref_sealed IS NULL) NOT VALID")
         assert self.wrong(town.register(client, good)).status == 500
         town.rows("ALTER TABLE consent DROP CONSTRAINT canary")
-        wait_until(lambda: client.get("/v1/changes").status == 200, 10, "the database to be as it was")
+        wait_for_status(200, lambda: client.get("/v1/changes"))
         answer = town.register(client, good)
         assert answer.status == 201, answer.body
         self.consent = answer.json
@@ -143,8 +143,8 @@ class Story:
             town.country.heal()
         headers = {"Authorization": f"Bearer {token}"}
         values = {"values": {"name": NAME, "address": {"formatted": ADDRESS}}, "normalization": "jp-2026-1"}
-        compared = wait_until(lambda: (lambda one: one.status == 200 and one)(client.call(
-            "POST", "/v1/attributes/match", values, headers | {"Idempotency-Key": str(uuid.uuid4())})), 10, "the authority")
+        compared = wait_for_status(200, lambda: client.call(
+            "POST", "/v1/attributes/match", values, headers | {"Idempotency-Key": str(uuid.uuid4())}))
         assert compared.json["results"]["name"] == "match"
         self.errors.append(compared.body.decode())
         answer = town.query(client, token, ("name", "address", "birthdate"), force=True)

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from support.program import PROGRAM, said, tashika, wait_until
+from support.program import PROGRAM, said, tashika, wait_for_status
 
 BY_KEK = "SELECT kek, count(*) FROM (SELECT kek FROM data_key UNION ALL SELECT kek FROM platform_key) AS one GROUP BY kek"
 KILLS = 8
@@ -64,7 +64,7 @@ def test_a_server_that_runs_learns_of_the_new_key_when_it_needs_it(town, key_fil
     assert len(key_file.read_text().split()) == 1
     newcomer = type(town.a)(town.platform, "bank-of-later")
     town.clients[newcomer.name] = newcomer.client()
-    wait_until(lambda: town.clients[newcomer.name].get("/v1/changes").status == 200, 5, "the institution to be known")
+    wait_for_status(200, lambda: town.clients[newcomer.name].get("/v1/changes"), 5)
     consent = town.consent(town.somebody(), newcomer, customer_ref="K-new")["consent_id"]
     assert reference(town.clients[newcomer.name], consent) == "K-new"
     assert len(by_kek(town)) == 1

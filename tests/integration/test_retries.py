@@ -5,7 +5,7 @@ import uuid
 import pytest
 from support.consenting import lapse, lapsed
 from support.database import connect
-from support.program import seconds, wait_until
+from support.program import seconds, wait_for_status, wait_until
 
 CANARY_NAME = "加名鳥　歌子"
 TOWN = dict(people=60)
@@ -352,7 +352,7 @@ def test_the_authority_is_away(town, client):
         assert answer.is_problem("authority-unavailable", 503) and int(answer.headers["retry-after"]) >= 1
     finally:
         town.country.heal()
-    wait_until(lambda: town.query(client, consent["token"], key=key).status == 200, 10, "the breaker")
+    wait_for_status(200, lambda: town.query(client, consent["token"], key=key))
     assert town.billing()["yen"] == fee + 20
 
 

@@ -56,6 +56,15 @@ def wait_until(condition, timeout=10, what="the condition"):
         time.sleep(0.02)
 
 
+def wait_for_status(status, call, timeout=10):
+    """The first answer of `call` that has that status."""
+    deadline = time.monotonic() + seconds(timeout)
+    while (answer := call()).status != status:
+        assert time.monotonic() < deadline, f"waited {seconds(timeout)} s for {status}; the last was {answer.status} {answer.body}"
+        time.sleep(0.02)
+    return answer
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
