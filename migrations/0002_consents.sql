@@ -126,6 +126,7 @@ CREATE TABLE consent_token (
   consent_id      text NOT NULL,
   consent_version int NOT NULL,
   thumbprint      sha256_digest NOT NULL,
+  key_id          text NOT NULL,    -- of the platform's key that signed it
   issued_at       timestamptz NOT NULL,
   expires_at      timestamptz NOT NULL,
   revoked_at      timestamptz,
@@ -135,6 +136,7 @@ CREATE TABLE consent_token (
 );
 CREATE INDEX consent_token_of ON consent_token (institution_id, consent_id);
 CREATE INDEX consent_token_to_end ON consent_token (expires_at) WHERE revoked_at IS NULL AND NOT reissue_told;
+CREATE INDEX consent_token_of_key ON consent_token (key_id) WHERE revoked_at IS NULL AND NOT reissue_told;
 
 -- What was given to whom, when, under which consent. Never the values.
 CREATE TABLE disclosure (

@@ -100,8 +100,8 @@ int run_retire_token_key(const Options& options) {
   audit_token_key(session, "token_key.retired", options.key_id, now);
   session.commit();
   fmt::print(
-      "{}: what it signed is refused in {} s, when all servers know; institutions get new "
-      "tokens by POST /v1/consent-tokens/reissue\n",
+      "{}: what it signed is refused in {} s, when all servers know; institutions are told in "
+      "their feeds (token.reissue_needed), and get new tokens by POST /v1/consent-tokens/reissue\n",
       options.key_id, kTokenKeysAge.count());
   return kExitOk;
 }

@@ -13,6 +13,7 @@
 #include "server/log.hpp"
 #include "server/store/consent_tokens.hpp"
 #include "server/store/disclosures.hpp"
+#include "server/store/key_ring.hpp"
 
 namespace server {
 namespace {
@@ -145,19 +146,31 @@ boost::asio::awaitable<void> ConsentJobs::every(Job& job) {
   }
 }
 
+// Batch after batch, while they do something: a key that retires, or a bank's certificate that
+// ends, is a million reminders.
 boost::asio::awaitable<void> ConsentJobs::each(Job& job, std::atomic<std::uint64_t>& count,
                                                const Find& find, const Treat& treat) {
+  std::uint64_t done = 0;
+  do {
+    done = co_await batch(job, find, treat);
+    count += done;
+  } while (done > 0 && job.trouble.empty());
+}
+
+boost::asio::awaitable<std::uint64_t> ConsentJobs::batch(Job& job, const Find& find,
+                                                         const Treat& treat) {
   const auto names = co_await parts_.database.run([&](Connection& connection) {
     Session session(connection);
     return find(session);
   });
+  std::uint64_t done = 0;
   for (const ConsentName& name : names) {
     try {
       const bool counts = co_await parts_.database.run([&](Connection& connection) {
         Session session(connection);
         return treat(session, name);
       });
-      count += counts ? 1U : 0U;
+      done += counts ? 1U : 0U;
     } catch (const DatabaseUnavailable&) {
       throw;
     } catch (const boost::system::system_error&) {  // it is the end
@@ -166,6 +179,7 @@ boost::asio::awaitable<void> ConsentJobs::each(Job& job, std::atomic<std::uint64
       job.trouble = fmt::format("{}: {}", name.consent_id, error.what());
     }
   }
+  co_return done;
 }
 
 boost::asio::awaitable<void> ConsentJobs::relay() {
@@ -297,10 +311,36 @@ boost::asio::awaitable<void> ConsentJobs::expire() {
   co_await each(expire_job_, figures_.ended, unconfirmed, reject);
 }
 
-// By expiry_notice before a term or the last token ends.
+// Of tokens that no key verifies any more at once, whatever the clock says; else by expiry_notice
+// before a term or the last token ends.
 boost::asio::awaitable<void> ConsentJobs::remind() {
   const pki::Time now = parts_.clock();
+  const auto tell_token_before = [now](pki::Time until) -> Treat {
+    return [now, until](Session& session, const ConsentName& name) {
+      const auto locked = lock_consent(session, name.institution_id, name.consent_id);
+      if (!locked) return false;
+      const bool is_needed = mark_tokens_told(session, locked->consent, until) &&
+                             locked->consent.status == ConsentStatus::active;
+      if (is_needed) {
+        put_consent_event(session, locked->consent, EventType::token_reissue_needed, now);
+      }
+      session.commit();
+      return is_needed;
+    };
+  };
+  const auto keys = co_await parts_.database.run([](Connection& connection) {
+    Session session(connection);
+    return token_key_states(session);
+  });
+  for (const TokenKeyState& key : keys) {
+    if (!key.retired_at) continue;
+    const Find signed_by_it = [&](Session& session) {
+      return tokens_of_key(session, key.key_id, kBatch);
+    };
+    co_await each(remind_job_, figures_.reminders, signed_by_it, tell_token_before(now));
+  }
   if (!is_borne_out(now)) co_return;
+
   const pki::Time until = now + parts_.consent.expiry_notice;
   const Find terms = [until](Session& session) { return consents_ending(session, until, kBatch); };
   const Treat tell_term = [now](Session& session, const ConsentName& name) {
@@ -316,18 +356,7 @@ boost::asio::awaitable<void> ConsentJobs::remind() {
   co_await each(remind_job_, figures_.reminders, terms, tell_term);
 
   const Find tokens = [until](Session& session) { return tokens_ending(session, until, kBatch); };
-  const Treat tell_token = [now, until](Session& session, const ConsentName& name) {
-    const auto locked = lock_consent(session, name.institution_id, name.consent_id);
-    if (!locked) return false;
-    const bool is_needed = mark_tokens_told(session, locked->consent, until) &&
-                           locked->consent.status == ConsentStatus::active;
-    if (is_needed) {
-      put_consent_event(session, locked->consent, EventType::token_reissue_needed, now);
-    }
-    session.commit();
-    return is_needed;
-  };
-  co_await each(remind_job_, figures_.reminders, tokens, tell_token);
+  co_await each(remind_job_, figures_.reminders, tokens, tell_token_before(until));
 }
 
 boost::asio::awaitable<void> ConsentJobs::tidy() {

@@ -70,6 +70,7 @@ class ConsentJobs {
   using Treat = std::function<bool(Session&, const ConsentName&)>;
   boost::asio::awaitable<void> each(Job& job, std::atomic<std::uint64_t>& count, const Find& find,
                                     const Treat& treat);
+  boost::asio::awaitable<std::uint64_t> batch(Job& job, const Find& find, const Treat& treat);
   boost::asio::awaitable<void> remind();
   boost::asio::awaitable<void> tidy();
   [[nodiscard]] bool is_borne_out(pki::Time now) const;  // by lists in force

@@ -98,6 +98,7 @@ IssuedToken TokenService::issue(Session& session, pki::Signer& signer, const Tok
   record.consent_id = consent.consent_id;
   record.consent_version = consent.version;
   record.thumbprint = thumbprint;
+  record.key_id = keys.keys.front().key_id;
   record.issued_at = now;
   record.expires_at = std::min(consent.valid_until.value(), certificate_end);
   pki::ConsentTokenClaims claims;
@@ -113,7 +114,7 @@ IssuedToken TokenService::issue(Session& session, pki::Signer& signer, const Tok
   claims.consent_version = static_cast<std::uint32_t>(consent.version);
   claims.scope = join(consent.scopes);
   claims.certificate_thumbprint = thumbprint;
-  auto token = pki::encode_consent_token(claims, keys.keys.front().key_id, signer);
+  auto token = pki::encode_consent_token(claims, record.key_id, signer);
   if (!token) {
     throw std::runtime_error(
         fmt::format("a token was not signed: {}", pki::name(token.error().code)));

@@ -8,7 +8,7 @@ namespace {
 constexpr Statement kInsert{
     "token_insert",
     "INSERT INTO consent_token (institution_id, token_id, consent_id, consent_version, thumbprint, "
-    "issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"};
+    "key_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"};
 constexpr Statement kRevoke{"token_revoke_all",
                             "UPDATE consent_token SET revoked_at = $3 WHERE institution_id = $1 "
                             "AND consent_id = $2 AND revoked_at IS NULL RETURNING 1"};
@@ -21,21 +21,35 @@ constexpr Statement kEnding{
     "SELECT DISTINCT institution_id, consent_id FROM (SELECT institution_id, consent_id FROM "
     "consent_token WHERE revoked_at IS NULL AND NOT reissue_told AND expires_at < $1 ORDER BY "
     "expires_at LIMIT $2) AS due"};
-// A token that a newer one outlives needs no notice: it is marked, and nothing is said.
+// One key a statement: of all retired keys at once, it would read every token there is.
+constexpr Statement kOfKey{
+    "token_of_key",
+    "SELECT DISTINCT institution_id, consent_id FROM (SELECT institution_id, consent_id FROM "
+    "consent_token WHERE key_id = $1 AND revoked_at IS NULL AND NOT reissue_told LIMIT $2) AS due"};
+constexpr Statement kOfConsent{
+    "token_of_consent",
+    "SELECT token_id, reissue_told, extract(epoch FROM expires_at)::bigint, EXISTS (SELECT FROM "
+    "platform_key k WHERE k.purpose = 'token-signing' AND k.key_id = t.key_id AND k.retired_at IS "
+    "NOT NULL) FROM consent_token t WHERE institution_id = $1 AND consent_id = $2 AND revoked_at "
+    "IS NULL"};
 constexpr Statement kTold{
     "token_told",
-    "WITH told AS (UPDATE consent_token SET reissue_told = true WHERE institution_id = $1 AND "
-    "consent_id = $2 AND revoked_at IS NULL AND NOT reissue_told AND expires_at < $3 RETURNING "
-    "expires_at) SELECT coalesce(bool_or(expires_at < $4), false) AND NOT EXISTS (SELECT FROM "
-    "consent_token WHERE institution_id = $1 AND consent_id = $2 AND revoked_at IS NULL AND "
-    "expires_at >= $3) FROM told"};
+    "UPDATE consent_token SET reissue_told = true WHERE institution_id = $1 AND token_id = $2"};
+
+std::vector<ConsentName> names_in(const pqxx::result& rows) {
+  std::vector<ConsentName> out;
+  for (const pqxx::row& row : rows) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+  }
+  return out;
+}
 
 }  // namespace
 
 void insert_token(Session& session, const TokenRecord& token) {
   sql::post(session, kInsert, session.institution_id(), token.token_id, token.consent_id,
-            token.consent_version, sql::bytea(token.thumbprint), sql::timestamp(token.issued_at),
-            sql::timestamp(token.expires_at));
+            token.consent_version, sql::bytea(token.thumbprint), token.key_id,
+            sql::timestamp(token.issued_at), sql::timestamp(token.expires_at));
 }
 
 std::size_t revoke_tokens(Session& session, const std::string& institution_id,
@@ -51,17 +65,29 @@ std::optional<pki::Time> client_certificate_end(Session& session, const Thumbpri
 }
 
 std::vector<ConsentName> tokens_ending(Session& session, pki::Time until, std::uint32_t limit) {
-  std::vector<ConsentName> out;
-  for (const pqxx::row& row : sql::exec(session, kEnding, sql::timestamp(until), limit)) {
-    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
-  }
-  return out;
+  return names_in(sql::exec(session, kEnding, sql::timestamp(until), limit));
+}
+
+std::vector<ConsentName> tokens_of_key(Session& session, const std::string& key_id,
+                                       std::uint32_t limit) {
+  return names_in(sql::exec(session, kOfKey, key_id, limit));
 }
 
 bool mark_tokens_told(Session& session, const Consent& consent, pki::Time until) {
-  return sql::exec(session, kTold, consent.institution_id, consent.consent_id,
-                   sql::timestamp(until), sql::timestamp(consent.valid_until))[0][0]
-      .as<bool>();
+  bool is_news = false;
+  bool has_good = false;
+  for (const pqxx::row& row :
+       sql::exec(session, kOfConsent, consent.institution_id, consent.consent_id)) {
+    const pki::Time end = sql::time(row[2]);
+    const bool is_unverifiable = row[3].as<bool>();
+    if (!is_unverifiable && end >= until) {
+      has_good = true;
+    } else if (!row[1].as<bool>()) {
+      sql::post(session, kTold, consent.institution_id, row[0].as<std::string>());
+      is_news = is_news || is_unverifiable || end < consent.valid_until;
+    }
+  }
+  return is_news && !has_good;
 }
 
 }  // namespace server

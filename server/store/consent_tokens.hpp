@@ -17,6 +17,7 @@ struct TokenRecord {
   std::string consent_id;
   std::int32_t consent_version = 0;
   Thumbprint thumbprint{};
+  std::string key_id;  // signed it
   pki::Time issued_at;
   pki::Time expires_at;
 };
@@ -33,8 +34,12 @@ std::size_t revoke_tokens(Session& session, const std::string& institution_id,
 // Consents with a token that ends before `until`, of which nothing was said yet: platform session.
 [[nodiscard]] std::vector<ConsentName> tokens_ending(Session& session, pki::Time until,
                                                      std::uint32_t limit);
-// Marks those tokens of a consent as dealt with. True if its institution is to be told: no newer
-// token outlives them, and the consent does. The caller has locked the consent, which is active.
+// The same of tokens that a key signed.
+[[nodiscard]] std::vector<ConsentName> tokens_of_key(Session& session, const std::string& key_id,
+                                                     std::uint32_t limit);
+// Marks as dealt with what a consent has of tokens that end before `until`, or whose key was
+// retired. True if its institution is to be told: the consent outlives them, and no other token
+// does. The caller has locked the consent.
 [[nodiscard]] bool mark_tokens_told(Session& session, const Consent& consent, pki::Time until);
 
 }  // namespace server

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from support.program import PROGRAM, said, tashika, wait_for_status
+from support.program import PROGRAM, said, tashika, wait_for_status, wait_until
 
 BY_KEK = "SELECT kek, count(*) FROM (SELECT kek FROM data_key UNION ALL SELECT kek FROM platform_key) AS one GROUP BY kek"
 KILLS = 8
@@ -179,6 +179,11 @@ def test_check_28_keys_of_tokens_take_turns_and_retire(town):
     restart(town)
     newer = town.consent(town.somebody())
     assert kid_of(newer["token"]) == second and token_keys(town) == {second: "signs", first: "verifies"}
+    renewed = town.consent(town.somebody())
+    town.rows("UPDATE consent_token SET key_id = %s WHERE consent_id = %s", first, renewed["consent_id"])
+    with town.a.client() as client:
+        one_more = client.call("POST", f"/v1/consents/{renewed['consent_id']}/tokens", {}, {"Idempotency-Key": "before"})
+        assert kid_of(one_more.json["token"]) == second
     with town.a.client() as client:
         assert town.query(client, consent["token"]).status == 200, "what was signed before stays good"
 
@@ -194,6 +199,13 @@ def test_check_28_keys_of_tokens_take_turns_and_retire(town):
     for kid, why in ((first, "was retired before"), (second, "is the last one that all servers know"), ("2020-01-nothing", "there is no token key")):
         refused = tashika("keys", "retire-token-key", kid, "--config", town.platform.config)
         assert refused.returncode == 1 and why in said(refused)
+    untold = "SELECT 1 FROM consent_token WHERE key_id = %s AND revoked_at IS NULL AND NOT reissue_told"
+    wait_until(lambda: not town.rows(untold, first), 15, "the notices")
+
+    def is_told(one):
+        return "token.reissue_needed" in [event["type"] for event in town.events(one["consent_id"])]
+
+    assert [is_told(one) for one in (consent, renewed, newer)] == [True, False, False]
     audited = town.rows("SELECT verb, object FROM audit WHERE verb LIKE 'token_key%%' AND institution_id = %s ORDER BY seq", town.a.id)
     assert audited == [("token_key.added", second), ("token_key.retired", first)]
     town.platform.tashika("audit", "verify")
