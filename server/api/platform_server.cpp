@@ -85,11 +85,6 @@ PlatformServer::~PlatformServer() {
   drain();
 }
 
-void PlatformServer::check(const Config& config, pki::Time now) {
-  const TlsContext tls(config.api->tls, now);
-  const KeyRing keys(config.database->key_encryption_key);
-}
-
 // All resources, from one function each.
 std::vector<Route> PlatformServer::routes() {
   std::vector<Route> out;

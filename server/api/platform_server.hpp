@@ -35,10 +35,6 @@ class PlatformServer {
                  AskTime clock);
   ~PlatformServer();
 
-  // What --check looks at, without a socket or the database: the TLS files and the key-encryption
-  // key. Throws as the constructor does.
-  static void check(const Config& config, pki::Time now);
-
   void start();
 
   // Called when draining begins, before the listener ends: what waits (long polls) should answer.

@@ -7,6 +7,7 @@
 
 #include "server/api/platform_server.hpp"
 #include "server/commands/commands.hpp"
+#include "server/commands/config_files.hpp"
 #include "server/http_server.hpp"
 #include "server/log.hpp"
 #include "server/ocsp_handler.hpp"
@@ -287,10 +288,8 @@ int run_serve(const Options& options) {
     throw ConfigError({fmt::format("{}: `serve` needs the section [ocsp] or [api], with `listen`",
                                    config.path.string())});
   }
-  const IssuerSet issuers = load_issuers(config, wall_clock());
-  if (!options.check) return serve(config, issuers);
-  if (config.ocsp) make_tls(config.ocsp->tls);
-  if (config.api) PlatformServer::check(config, wall_clock());
+  if (!options.check) return serve(config, load_issuers(config, wall_clock()));
+  const IssuerSet issuers = check_files(config, wall_clock());
   fmt::print("{}: right: {}, {}{}\n", config.path.string(),
              counted(issuers.issuers.size(), "issuer"),
              counted(issuers.responders.size(), "responder"),

@@ -423,8 +423,12 @@ def test_check_looks_at_the_files_of_the_api(platform, tmp_path):
     for key, value in (("client_ca", tmp_path / "absent"), ("certificate", tmp_path / "empty"),
                        ("key_encryption_key", tmp_path / "absent"), ("base_url", "http://example.jp")):
         result = check(**{key: value})
-        assert result.returncode != 0, key
+        assert result.returncode == 2, key
         assert str(value) in said(result) or key in said(result)
+    absent = {key: tmp_path / f"no-{key}" for key in ("certificate", "client_ca", "key_encryption_key", "ca")}
+    result = check(**absent)
+    assert result.returncode == 2
+    assert [path for path in map(str, absent.values()) if path not in said(result)] == [], "not all at once"
 
 
 def test_metrics_count_by_route_and_status_and_please_promtool(a, server):

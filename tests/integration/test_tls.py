@@ -430,7 +430,7 @@ def test_check_names_the_file_and_what_is_wrong(tmp_path, pki, world):
         before = path.read_bytes()
         path.unlink() if content is None else path.write_bytes(content)
         result = tashika("serve", "--check", "--config", made.config)
-        assert result.returncode == 1, case
+        assert result.returncode == 2, case
         assert str(path) in said(result) and text in said(result), (case, said(result))
         path.write_bytes(before)
 
