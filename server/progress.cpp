@@ -29,16 +29,25 @@ void Progress::update(std::uint64_t bytes, std::uint64_t entries, std::uint64_t 
   if (bytes_total != 0) total_ = bytes_total;
   bytes_ = bytes;
   entries_ = entries;
+  show(bytes_, total_);
+}
+
+void Progress::count(std::uint64_t entries, std::uint64_t entries_total) {
+  entries_ = entries;
+  show(entries, entries_total);
+}
+
+void Progress::show(std::uint64_t done, std::uint64_t total) {
   if (!to_terminal_) return;
   const auto now = Clock::now();
   if (now - drawn_ < std::chrono::milliseconds{100}) return;
   drawn_ = now;
-  draw(std::chrono::duration<double>(now - started_).count());
+  draw(total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total),
+       std::chrono::duration<double>(now - started_).count());
 }
 
-void Progress::draw(double seconds) {
+void Progress::draw(double share, double seconds) {
   constexpr int kWidth = 30;
-  const double share = total_ == 0 ? 0 : static_cast<double>(bytes_) / static_cast<double>(total_);
   const int filled = static_cast<int>(share * kWidth);
   const double left = share > 0 ? seconds * (1 - share) / share : 0;
   const std::string line = fmt::format(

@@ -19,10 +19,13 @@ class Progress {
   // How far the step is. Cheap: draws at most ten times a second. Call it often enough. A total
   // that is known only now takes the place of the step's.
   void update(std::uint64_t bytes, std::uint64_t entries, std::uint64_t bytes_total = 0);
+  // The same of a step that is measured by its entries.
+  void count(std::uint64_t entries, std::uint64_t entries_total);
 
  private:
   void finish_step();
-  void draw(double seconds);
+  void show(std::uint64_t done, std::uint64_t total);
+  void draw(double share, double seconds);
 
   using Clock = std::chrono::steady_clock;
   std::string what_;

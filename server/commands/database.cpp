@@ -7,6 +7,7 @@
 #include "server/commands/commands.hpp"
 #include "server/files.hpp"
 #include "server/private_memory.hpp"
+#include "server/progress.hpp"
 #include "server/store/audit.hpp"
 #include "server/store/key_ring.hpp"
 #include "server/store/migration.hpp"
@@ -99,7 +100,14 @@ int run_audit_verify(const AuditOptions& options) {
   database.statement_timeout = std::chrono::hours{1};
   Connection connection(database);
   Session session(connection, Session::Snapshot{});  // rows are written meanwhile
-  const AuditReport report = verify_audit(session, read_heads(options.expect));
+  const auto verify = [&] {
+    Progress progress("audit");
+    progress.step("verify");
+    return verify_audit(
+        session, read_heads(options.expect),
+        [&](std::uint64_t rows, std::uint64_t total) { progress.count(rows, total); });
+  };
+  const AuditReport report = verify();
   if (options.json) {
     nlohmann::json faults = nlohmann::json::array();
     for (const AuditFault& fault : report.faults) {

@@ -101,10 +101,14 @@ void begin_audit(Session& session, const std::string& institution_id) {
   sql::exec(session, kBegin, institution_id, sql::bytea(kNothing));
 }
 
-AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier) {
+AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier,
+                         const AuditProgress& told) {
   AuditReport report;
   std::set<std::string> found;
-  for (const pqxx::row& head : sql::exec(session, kHeads)) {
+  const auto heads = sql::exec(session, kHeads);
+  std::uint64_t rows_total = 0;
+  for (const pqxx::row& head : heads) rows_total += head[1].as<std::uint64_t>();
+  for (const pqxx::row& head : heads) {
     const auto institution_id = head[0].as<std::string>();
     found.insert(institution_id);
     const auto anchor = std::ranges::find(earlier, institution_id, &AuditHead::institution_id);
@@ -117,6 +121,7 @@ AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier
         if (!fault.empty()) break;
         ++report.rows;
       }
+      told(report.rows, rows_total);
       if (!fault.empty() || rows.empty()) break;
     }
     if (fault.empty()) fault = chain.end(head[1].as<std::int64_t>(), sql::bytes(head[2]));

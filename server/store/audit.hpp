@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -62,6 +63,9 @@ struct AuditReport {
 // Walks every chain from its first row, past the heads of an earlier report, if there are any:
 // without those, a chain that was cut short together with its head looks whole. Cost: about 3 us a
 // row; memory does not grow. The platform's snapshot, since rows are written meanwhile.
-[[nodiscard]] AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier);
+// `told` hears now and then how many rows of how many were walked.
+using AuditProgress = std::function<void(std::uint64_t rows, std::uint64_t rows_total)>;
+[[nodiscard]] AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier,
+                                       const AuditProgress& told);
 
 }  // namespace server

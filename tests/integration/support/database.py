@@ -32,11 +32,20 @@ class Cluster:
         """The URL of a new, empty database."""
         self.made += 1
         name = f"test{self.made}"
+        self._execute(f"CREATE DATABASE {name}")
+        return self.url.replace("/tashika?", f"/{name}?")
+
+    def empty(self, url):
+        """Another database takes the place of that one."""
+        name = psycopg2.extensions.parse_dsn(url)["dbname"]
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self._execute(f"CREATE DATABASE {name}")
+
+    def _execute(self, statement):
         connection = psycopg2.connect(self.url)
         connection.autocommit = True
-        connection.cursor().execute(f"CREATE DATABASE {name}")
+        connection.cursor().execute(statement)
         connection.close()
-        return self.url.replace("/tashika?", f"/{name}?")
 
     def stop(self):
         self._run("stop")
