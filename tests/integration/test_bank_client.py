@@ -128,12 +128,15 @@ def test_when_its_cursor_is_good_no_more_it_starts_over(town, bank, consent):
     other = town.consent(moved)
     bank("follow")
     town.platform.tashika("feed", "new-epoch")
+    with sqlite3.connect(bank.database) as database:
+        database.execute("INSERT INTO consent VALUES ('cns_registered_after_the_backup', NULL, 'fetch', 'key')")
     lapse(town, moved, "move", address=ADDRESS.replace("９９９", "１"))
     town.rows("UPDATE awaiting SET next_check_at = next_check_at - interval '1 hour'")
     wait_until(lambda: available(town, other), 20, "the new certificate to be found")
     fee = town.billing()["yen"]
     told = bank("follow")
-    assert "started over with" in told and f"{other['consent_id']}: provided" in told
+    assert "started over with" in told and "consents, 1 lost" in told and f"{other['consent_id']}: provided" in told
     assert f"{consent['consent_id']}: no_newer_information" in told
     assert town.billing()["yen"] == fee + 20
+    assert "cns_registered_after_the_backup lost" in bank("consents")
     assert "started over" not in bank("follow") and ADDRESS.replace("９９９", "１") in bank("consents")
