@@ -189,7 +189,7 @@ void HttpConnection::process() {
     full = false;
     processing_ = true;
     while (!full && state_ != State::handling && !close_after_ && parse_some()) {
-      handle();
+      ask_handler([this] { handler_.handle(request_, *this); });
       full = out_.size() - out_begin_ > kPipelineBytesMax;
     }
     processing_ = false;
@@ -213,10 +213,11 @@ void HttpConnection::flush_soon() {
 }
 
 // What a handler throws (no descriptor left, no memory) costs that request and nothing else.
-void HttpConnection::handle() {
+template <class Ask>
+void HttpConnection::ask_handler(const Ask& ask) {
   state_ = State::handling;
   try {
-    handler_.handle(request_, *this);
+    ask();
   } catch (const std::exception& error) {
     log(Level::error, "request_failed", {{"error", error.what()}});
     if (state_ != State::handling) return;
@@ -237,7 +238,7 @@ bool HttpConnection::parse_some() {
       }
       parser_.emplace(request_, limits_.fields, limits_.header_bytes_max, limits_.body_bytes_max,
                       handler_);
-      continued_ = false;
+      head_shown_ = false;
     }
     if (state_ == State::idle) enter(State::receiving, limits_.request_timeout);
     error_code ec;
@@ -254,11 +255,19 @@ bool HttpConnection::parse_some() {
     }
     if (!share_.hold_body(request_.body.size())) return refuse(503), false;
     if (parser_->is_done()) return true;
-    if (parser_->is_header_done() && parser_->expects_continue() && !continued_) {
-      continued_ = true;
-      out_ += "HTTP/1.1 100 Continue\r\n\r\n";
-    }
+    if (!parser_->is_header_done() || std::exchange(head_shown_, true)) continue;
+    ask_handler([this] {
+      if (handler_.wants_body(request_, *this)) read_body();
+    });
+    if (state_ == State::handling || close_after_) return false;
   }
+}
+
+void HttpConnection::read_body() {
+  if (state_ != State::handling) return;
+  state_ = State::receiving;  // since when it was
+  if (parser_->expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  if (!processing_) process();
 }
 
 void HttpConnection::append_head(unsigned status, std::string_view headers,
@@ -294,6 +303,7 @@ void HttpConnection::respond(const HttpResponse& response) {
   if (state_ == State::closed) return;
   peer_gone_ = nullptr;
   if (draining_ || !parser_->keep_alive()) close_after_ = true;
+  if (!parser_->is_done()) close_after_ = linger_after_ = true;  // what still comes is its body
   append_head(response.status, response.headers, response.body.size());
   if (request_.method != Method::head && response.status != 304) {
     out_.append(reinterpret_cast<const char*>(response.body.data()), response.body.size());

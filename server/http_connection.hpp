@@ -39,6 +39,13 @@ class HttpHandler : public BodyLimit {
   // keeps the shared pointer. The request is good until the answer.
   virtual void handle(const HttpRequest& request, HttpConnection& connection) = 0;
 
+  // The header has come and the body has not: is that worth reading? False: the handler will say so
+  // later, as above, by read_body() or by an answer, after which the connection ends.
+  [[nodiscard]] virtual bool wants_body([[maybe_unused]] const HttpRequest& request,
+                                        [[maybe_unused]] HttpConnection& connection) {
+    return true;
+  }
+
   // A connection is refused (400, 408, 413, 431; 429: its certificate has too many already; 503:
   // too many bodies are on their way), or a request failed (500): what to say. The connection adds
   // what it adds to a response, and ends.
@@ -67,6 +74,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
 
   // Answers the request that the handler was given.
   void respond(const HttpResponse& response);
+
+  // Goes on with a request of which the handler saw the header: see wants_body().
+  void read_body();
 
   // While an answer is owed: `gone` is called, once, if the client says that it will send no more
   // (FIN, close_notify), or if the connection is lost or ended. After no more than FIN or
@@ -118,7 +128,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   void refuse(unsigned status);
   void forget_body();
   void append_head(unsigned status, std::string_view headers, std::size_t content_length);
-  void handle();
+  template <class Ask>
+  void ask_handler(const Ask& ask);
   void flush_soon();
   void release_buffers();
   [[nodiscard]] bool flush();
@@ -144,7 +155,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   HttpRequest request_;
   std::optional<HttpParser> parser_;
   std::function<void()> peer_gone_;  // empty unless the handler wants to know
-  bool continued_ = false;           // "100 Continue" was sent for this request
+  bool head_shown_ = false;          // the handler was asked whether it wants the body
   bool close_after_ = false;         // after the answers in out_
   bool linger_after_ = false;        // the client may still be sending
   bool end_of_stream_ = false;       // the client has sent all that it will

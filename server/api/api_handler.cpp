@@ -71,7 +71,27 @@ bool is_wrong_guess(ProblemKind kind) {
   return kind == ProblemKind::not_found || kind == ProblemKind::token_invalid;
 }
 
+// There is an answer whatever happens; only where it can't be made, for want of memory, there is
+// none.
+auto abort_if_failed(const std::shared_ptr<HttpConnection>& connection) {
+  return [connection](const std::exception_ptr& error) {
+    if (!error) return;
+    log(Level::error, "answer_failed");
+    connection->abort();
+  };
+}
+
 }  // namespace
+
+// One request on its way, and what its answer will have.
+struct ApiHandler::Exchange {
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::string request_id = make_request_id();
+  std::optional<std::size_t> route;
+  std::string allow;
+  std::optional<RateLimiter::Verdict> limit;
+  std::string institution_id;
+};
 
 std::optional<std::uint32_t> ApiHandler::body_bytes_max(Method method, std::string_view target) {
   const Router::Match match = common_.router.find(method, target);
@@ -86,21 +106,40 @@ std::optional<std::uint32_t> ApiHandler::body_bytes_max(Method method, std::stri
 
 void ApiHandler::handle(const HttpRequest& request, HttpConnection& connection) {
   const auto alive = connection.shared_from_this();
-  asio::co_spawn(connection.executor(), serve(request, alive),
-                 [alive](const std::exception_ptr& error) {
-                   // serve() answers whatever happens; only an answer that can't be made, for want
-                   // of memory, comes here.
-                   if (!error) return;
-                   log(Level::error, "answer_failed");
-                   alive->abort();
-                 });
+  asio::co_spawn(connection.executor(), serve(request, alive), abort_if_failed(alive));
+}
+
+bool ApiHandler::wants_body(const HttpRequest& request, HttpConnection& connection) {
+  const auto alive = connection.shared_from_this();
+  asio::co_spawn(connection.executor(), look_at_head(request, alive), abort_if_failed(alive));
+  return false;
+}
+
+asio::awaitable<void> ApiHandler::look_at_head(const HttpRequest& request,
+                                               std::shared_ptr<HttpConnection> connection) {
+  Exchange exchange;
+  std::optional<ApiResponse> refusal;
+  try {
+    ApiRequest out;
+    const Route& route = find_route(request, exchange, out);
+    if (route.access != Route::Access::everybody) {
+      co_await check_permission(connection->peer(), route);
+    }
+  } catch (const Problem& problem) {
+    if (is_wrong_guess(problem.kind())) count_wrong_guess(connection->peer(), exchange);
+    refusal = render(problem, exchange);
+  } catch (const std::exception&) {  // the request as a whole will tell
+  }
+  if (!refusal) {
+    connection->read_body();
+  } else {
+    conclude(request, *connection, exchange, *std::move(refusal));
+  }
 }
 
 asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
                                         std::shared_ptr<HttpConnection> connection) {
   Exchange exchange;
-  exchange.started = std::chrono::steady_clock::now();
-  exchange.request_id = make_request_id();
   ApiResponse response;
   try {
     co_await answer(request, *connection, exchange, response);
@@ -111,15 +150,20 @@ asio::awaitable<void> ApiHandler::serve(const HttpRequest& request,
   } catch (...) {
     response = render_current_exception(exchange);
   }
-  // Whoever was not let in pays, too, from a bucket of their certificate's own.
+  conclude(request, *connection, exchange, std::move(response));
+}
+
+// Whoever was not let in pays, too, from a bucket of their certificate's own.
+void ApiHandler::conclude(const HttpRequest& request, HttpConnection& connection,
+                          Exchange& exchange, ApiResponse response) const {
   if (!exchange.limit) {
     try {
-      charge(exchange, thumbprint_party(connection->peer()));
+      charge(exchange, thumbprint_party(connection.peer()));
     } catch (const Problem& problem) {
       response = render(problem, exchange);
     }
   }
-  respond(request, *connection, exchange, std::move(response));
+  respond(request, connection, exchange, std::move(response));
 }
 
 // A long poll stays here for a minute, and thousands of them: g++ keeps every variable of a
@@ -140,7 +184,7 @@ asio::awaitable<void> ApiHandler::answer(const HttpRequest& request, HttpConnect
   response = co_await route.answer(out);
   // What took its time, a long poll above all, may have outlived the caller's permission.
   if (!is_public && std::chrono::steady_clock::now() - exchange.started > kPermissionAge) {
-    co_await still_admit(route, out);
+    co_await check_permission(connection.peer(), route);
   }
 }
 
@@ -183,9 +227,14 @@ asio::awaitable<void> ApiHandler::admit(const PeerCertificate* peer, const Route
   out.caller = *std::move(caller);
 }
 
-asio::awaitable<void> ApiHandler::still_admit(const Route& route, const ApiRequest& request) const {
-  const auto now = std::chrono::steady_clock::now();
-  check_caller(co_await common_.callers.find(request.thumbprint, now), route.access);
+// Of who was let in before, or is about to be.
+asio::awaitable<void> ApiHandler::check_permission(const PeerCertificate* peer,
+                                                   const Route& route) const {
+  std::optional<Caller> caller;
+  if (peer != nullptr) {
+    caller = co_await common_.callers.find(peer->thumbprint, std::chrono::steady_clock::now());
+  }
+  check_caller(caller, route.access);
 }
 
 void ApiHandler::charge(Exchange& exchange, const std::string& party) const {

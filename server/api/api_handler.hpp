@@ -29,39 +29,39 @@ struct ApiCommon {
 // One a worker. A request becomes a coroutine on the connection's executor:
 //   token in the address? → route → caller, by the certificate of this connection and nothing else
 //   → rate limits → role → query, key, body → the route's own coroutine → the answer.
+// Where the body comes later than the header, route, caller and role are looked at first, too.
 class ApiHandler final : public HttpHandler {
  public:
   ApiHandler(const ApiCommon& common, unsigned worker) : common_(common), worker_(worker) {}
 
   void handle(const HttpRequest& request, HttpConnection& connection) override;
+  // Not of those who will not be let in, nor for what is not there.
+  [[nodiscard]] bool wants_body(const HttpRequest& request, HttpConnection& connection) override;
   [[nodiscard]] HttpRefusal refused(unsigned status, const PeerCertificate* peer) override;
   [[nodiscard]] std::optional<std::uint32_t> body_bytes_max(Method method,
                                                             std::string_view target) override;
 
  private:
-  // One request on its way, and what its answer will have.
-  struct Exchange {
-    std::chrono::steady_clock::time_point started;
-    std::string request_id;
-    std::optional<std::size_t> route;
-    std::string allow;
-    std::optional<RateLimiter::Verdict> limit;
-    std::string institution_id;
-  };
+  struct Exchange;
   boost::asio::awaitable<void> serve(const HttpRequest& request,
                                      std::shared_ptr<HttpConnection> connection);
+  boost::asio::awaitable<void> look_at_head(const HttpRequest& request,
+                                            std::shared_ptr<HttpConnection> connection);
   boost::asio::awaitable<void> answer(const HttpRequest& request, HttpConnection& connection,
                                       Exchange& exchange, ApiResponse& response);
   [[nodiscard]] const Route& find_route(const HttpRequest& request, Exchange& exchange,
                                         ApiRequest& out) const;
   boost::asio::awaitable<void> admit(const PeerCertificate* peer, const Route& route,
                                      Exchange& exchange, ApiRequest& out) const;
-  boost::asio::awaitable<void> still_admit(const Route& route, const ApiRequest& request) const;
+  boost::asio::awaitable<void> check_permission(const PeerCertificate* peer,
+                                                const Route& route) const;
   void charge(Exchange& exchange, const std::string& party) const;
   void brake(const Exchange& exchange, const PeerCertificate& peer) const;
   void count_wrong_guess(const PeerCertificate* peer, const Exchange& exchange) const;
   [[nodiscard]] ApiResponse render(const Problem& problem, const Exchange& exchange) const;
   [[nodiscard]] ApiResponse render_current_exception(const Exchange& exchange) const;
+  void conclude(const HttpRequest& request, HttpConnection& connection, Exchange& exchange,
+                ApiResponse response) const;
   void respond(const HttpRequest& request, HttpConnection& connection, const Exchange& exchange,
                ApiResponse response) const;
   // What every answer has.

@@ -138,6 +138,17 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
+def platform(tmp_path_factory, cluster, pki):
+    """With [api] alone, for an issuer without a responder."""
+    from support.platform import Platform
+    directory = tmp_path_factory.mktemp("api")
+    made = Platform(directory, cluster, [Issuer(pki.ca.p256)])
+    (directory / "p256.crl").write_bytes(crl.make(pki.ca.p256))
+    made.tashika("ingest")
+    return made
+
+
+@pytest.fixture(scope="module")
 def town(request, tmp_path_factory, cluster):
     """The whole platform with two institutions. A test file's `TOWN` has more options of support.consenting.Town."""
     from support.consenting import Town

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import ssl
 import subprocess
 import threading
 import time
@@ -14,24 +13,13 @@ import pytest
 from support import crl
 from support.database import Cluster, connect, rows
 from support.metrics import Metrics
-from support.pki import DAY, HOUR, NOW
 from support.platform import Client, Platform
 from support.program import Issuer, said, seconds, tashika, wait_for_status, wait_until
-from support.tls import CLIENT, SERVER, TlsConnection
+from support.tls import TlsConnection
 
 CHANGES = "/v1/changes"
 ACKNOWLEDGEMENT = "/v1/changes/acknowledgement"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory, cluster, pki):
-    """With [api] alone, for an issuer without a responder."""
-    directory = tmp_path_factory.mktemp("api")
-    made = Platform(directory, cluster, [Issuer(pki.ca.p256)])
-    (directory / "p256.crl").write_bytes(crl.make(pki.ca.p256))
-    made.tashika("ingest")
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -44,84 +32,6 @@ def server(platform):
 def a(server, platform):
     with platform.a.client() as client:
         yield client
-
-
-# --- who gets in (8, 9) ---------------------------------------------------------------------------------------------
-
-def test_8_a_registered_certificate_gets_in(a):
-    assert a.get(CHANGES).status == 200
-
-
-def test_8_a_certificate_that_nobody_registered_does_not(server, platform):
-    with Client(platform, platform.anybody()) as stranger:
-        for method, path in (("GET", CHANGES), ("PUT", ACKNOWLEDGEMENT)):
-            assert stranger.call(method, path, b"{" if method == "PUT" else None).is_problem(
-                "client-certificate-unknown", 403)
-        assert stranger.get("/problems").status == 200  # what is public
-
-
-@pytest.mark.parametrize("options", [{"valid_for": -HOUR, "starts": NOW - 2 * DAY}, {"extensions": [SERVER]}],
-                         ids=["expired", "not for clients"])
-def test_8_tls_refuses_what_is_no_client_certificate_now(server, platform, options):
-    with Client(platform, platform.anybody("wrong", **options)) as client, pytest.raises((ssl.SSLError, OSError)):
-        client.get(CHANGES)
-
-
-def test_8_tls_refuses_who_has_no_certificate_or_one_of_others(server, platform):
-    for holder in (None, platform.strangers.issue("bank", extensions=[CLIENT])):
-        with Client(platform, holder) as client, pytest.raises((ssl.SSLError, OSError)):
-            client.get(CHANGES)
-
-
-def test_8_the_certificate_is_not_taken_from_a_header(server, platform):
-    pem = platform.a.holders["all"].certificate_path.read_text().replace("\n", "%0A")
-    with Client(platform, platform.anybody("claims")) as stranger:
-        for name in ("X-Client-Certificate", "X-Client-Cert", "X-SSL-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert"):
-            answer = stranger.call("GET", CHANGES, headers={name: pem, "X-SSL-Client-Verify": "SUCCESS"})
-            assert answer.is_problem("client-certificate-unknown", 403)
-
-
-@pytest.mark.parametrize("label, allowed", [("poller", True), ("query", False), ("consent-admin", False), ("all", True)])
-def test_8_a_role_opens_its_own_doors(server, platform, label, allowed):
-    with platform.a.client(label) as client:
-        answer = client.get(CHANGES)
-        assert answer.status == 200 if allowed else answer.is_problem("role-missing", 403)
-
-
-def test_9_a_revoked_certificate_is_out_on_its_open_connection(server, platform):
-    platform.b.add_certificate("to-be-revoked", ["poller"])
-    with platform.b.client("to-be-revoked") as client:
-        assert client.get(CHANGES).status == 200
-        platform.b.revoke("to-be-revoked")
-        wait_for_status(403, lambda: client.get(CHANGES), 5)
-        assert client.get(CHANGES).is_problem("client-certificate-revoked", 403)
-
-
-def test_9_a_disabled_institution_is_out_and_comes_back(server, platform):
-    with platform.b.client() as client:
-        assert client.get(CHANGES).status == 200
-        platform.tashika("institution", "disable", "bank-b")
-        wait_for_status(403, lambda: client.get(CHANGES), 5)
-        assert client.get(CHANGES).is_problem("institution-disabled", 403)
-        platform.tashika("institution", "enable", "bank-b")
-        wait_for_status(200, lambda: client.get(CHANGES), 5)
-
-
-def test_9_a_certificate_that_is_registered_gets_in_soon(server, platform):
-    holder = platform.anybody("later")
-    with Client(platform, holder) as client:
-        assert client.get(CHANGES).status == 403
-        platform.tashika("institution", "certificate", "add", "bank-b", holder.certificate_path, "--roles", "poller")
-        wait_for_status(200, lambda: client.get(CHANGES), 5)
-
-
-def test_9_no_session_is_resumed(server, platform):
-    context = Client(platform, platform.a.holders["all"]).context
-    with TlsConnection(platform.api_port, context) as first:
-        first.send(b"GET /problems HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert first.response().status == 200
-        assert first.tls.session is None or not first.tls.session.has_ticket
-        assert not first.tls.session_reused
 
 
 # --- what belongs to others, and what is not there (6, 10) ----------------------------------------------------------
