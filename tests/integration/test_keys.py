@@ -164,7 +164,7 @@ def restart(town):
 
 
 def test_check_28_keys_of_tokens_take_turns_and_retire(town):
-    consent = town.consent(town.somebody())
+    consent, asleep = town.consent(town.somebody()), town.consent(town.somebody())
     (first, state), = token_keys(town).items()
     assert kid_of(consent["token"]) == first and state == "signs"
     second = town.platform.tashika("keys", "add-token-key").split(":")[0]
@@ -205,7 +205,7 @@ def test_check_28_keys_of_tokens_take_turns_and_retire(town):
     def is_told(one):
         return "token.reissue_needed" in [event["type"] for event in town.events(one["consent_id"])]
 
-    assert [is_told(one) for one in (consent, renewed, newer)] == [True, False, False]
+    assert [is_told(one) for one in (asleep, renewed, newer)] == [True, False, False]
     audited = town.rows("SELECT verb, object FROM audit WHERE verb LIKE 'token_key%%' AND institution_id = %s ORDER BY seq", town.a.id)
     assert audited == [("token_key.added", second), ("token_key.retired", first)]
     town.platform.tashika("audit", "verify")
