@@ -12,13 +12,15 @@ SCRIPT = REPOSITORY / "deploy/database"
 
 
 class Cluster:
-    """`settings`: lines of postgresql.conf, after those that deploy/database writes."""
+    """`settings`: lines of postgresql.conf, after those that deploy/database writes. `prepare` gets the empty directory."""
 
-    def __init__(self, *settings):
+    def __init__(self, *settings, prepare=None):
         self.settings = ["fsync = off", *settings]
         # Short, for the socket's path, and where the cluster's owner can go.
         self.directory = Path(tempfile.mkdtemp(prefix="tashika-db-", dir="/tmp"))
         self.directory.chmod(0o755)
+        if prepare:
+            prepare(self.directory)
         self.made = 0
         self.url = self._run("start").strip()
 
