@@ -136,7 +136,7 @@ CREATE TABLE consent_token (
 );
 CREATE INDEX consent_token_of ON consent_token (institution_id, consent_id);
 CREATE INDEX consent_token_to_end ON consent_token (expires_at) WHERE revoked_at IS NULL AND NOT reissue_told;
-CREATE INDEX consent_token_of_key ON consent_token (key_id) WHERE revoked_at IS NULL AND NOT reissue_told;
+CREATE INDEX consent_token_of_key ON consent_token (key_id, institution_id, consent_id) WHERE revoked_at IS NULL AND NOT reissue_told;
 
 -- What was given to whom, when, under which consent. Never the values.
 CREATE TABLE disclosure (

@@ -256,6 +256,7 @@ bool HttpConnection::parse_some() {
     if (!share_.hold_body(request_.body.size())) return refuse(503), false;
     if (parser_->is_done()) return true;
     if (!parser_->is_header_done() || std::exchange(head_shown_, true)) continue;
+    shown_ = now_;
     ask_handler([this] {
       if (handler_.wants_body(request_, *this)) read_body();
     });
@@ -265,7 +266,8 @@ bool HttpConnection::parse_some() {
 
 void HttpConnection::read_body() {
   if (state_ != State::handling) return;
-  state_ = State::receiving;  // since when it was
+  state_ = State::receiving;
+  deadline_ += now_ - shown_;  // what the handler took is not the client's
   if (parser_->expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
   if (!processing_) process();
 }

@@ -39,8 +39,8 @@ class HttpHandler : public BodyLimit {
   // keeps the shared pointer. The request is good until the answer.
   virtual void handle(const HttpRequest& request, HttpConnection& connection) = 0;
 
-  // The header has come and the body has not: is that worth reading? False: the handler will say so
-  // later, as above, by read_body() or by an answer, after which the connection ends.
+  // The header has come and the body has not: is that worth reading? False: the handler has said
+  // so or will, as above, by read_body() or by an answer, after which the connection ends.
   [[nodiscard]] virtual bool wants_body([[maybe_unused]] const HttpRequest& request,
                                         [[maybe_unused]] HttpConnection& connection) {
     return true;
@@ -155,6 +155,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>, publ
   HttpRequest request_;
   std::optional<HttpParser> parser_;
   std::function<void()> peer_gone_;  // empty unless the handler wants to know
+  Clock::time_point shown_;          // when it was
   bool head_shown_ = false;          // the handler was asked whether it wants the body
   bool close_after_ = false;         // after the answers in out_
   bool linger_after_ = false;        // the client may still be sending

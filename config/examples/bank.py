@@ -119,6 +119,8 @@ def start_over(api, database):
     """Our cursor is good no more (410): what happened since is not told again. All consents, as they are now, and a cursor from just
     before we looked; who has one may have new data, and a question costs nothing where there are none. What is not among them is
     lost with what the platform lost, and must be registered again."""
+    here = "SELECT consent_id FROM consent WHERE state NOT IN ('ended', 'lost') AND state NOT LIKE 'consent-%'"
+    known = {row[0] for row in database.execute(here)}
     consents, page_token, cursor = [], None, None
     while True:
         page = api.ask("GET", "/v1/consents?limit=1000" + (f"&page_token={urllib.parse.quote(page_token)}" if page_token else ""))
@@ -131,10 +133,10 @@ def start_over(api, database):
             database.execute("INSERT INTO consent (consent_id, state, asked_key) VALUES (?1, ?2, ?3) ON CONFLICT (consent_id) DO UPDATE "
                              "SET state = ?2, asked_key = CASE WHEN state = 'fetch' THEN asked_key ELSE ?3 END",  # may be paid for
                              (one["consent_id"], state, str(uuid.uuid4())))
-        lost = database.execute("UPDATE consent SET state = 'lost' WHERE consent_id NOT IN (SELECT value FROM json_each(?))",
-                                (json.dumps([one["consent_id"] for one in consents]),)).rowcount
+        lost = known - {one["consent_id"] for one in consents}
+        database.executemany("UPDATE consent SET state = 'lost' WHERE consent_id = ?", ((one,) for one in lost))
         database.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, 0)", (cursor,))
-    print(f"        started over with {len(consents)} consents, {lost} lost", flush=True)
+    print(f"        started over with {len(consents)} consents, {len(lost)} lost", flush=True)
 
 
 def follow(api, database, once):

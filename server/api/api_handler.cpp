@@ -123,7 +123,10 @@ asio::awaitable<void> ApiHandler::look_at_head(const HttpRequest& request,
     ApiRequest out;
     const Route& route = find_route(request, exchange, out);
     if (route.access != Route::Access::everybody) {
-      co_await check_permission(connection->peer(), route);
+      const auto caller = co_await find_caller(connection->peer());
+      const auto problem = refusal_of(caller, route.access);
+      if (problem && caller) charge_caller(*caller, *connection->peer(), exchange);
+      if (problem) throw Problem(*problem);
     }
   } catch (const Problem& problem) {
     if (is_wrong_guess(problem.kind())) count_wrong_guess(connection->peer(), exchange);
@@ -184,7 +187,7 @@ asio::awaitable<void> ApiHandler::answer(const HttpRequest& request, HttpConnect
   response = co_await route.answer(out);
   // What took its time, a long poll above all, may have outlived the caller's permission.
   if (!is_public && std::chrono::steady_clock::now() - exchange.started > kPermissionAge) {
-    co_await check_permission(connection.peer(), route);
+    co_await still_admit(connection.peer(), route);
   }
 }
 
@@ -206,35 +209,37 @@ const Route& ApiHandler::find_route(const HttpRequest& request, Exchange& exchan
   return common_.router.routes()[*match.route];
 }
 
+asio::awaitable<std::optional<Caller>> ApiHandler::find_caller(const PeerCertificate* peer) const {
+  if (peer == nullptr) co_return std::nullopt;
+  co_return co_await common_.callers.find(peer->thumbprint, std::chrono::steady_clock::now());
+}
+
 asio::awaitable<void> ApiHandler::admit(const PeerCertificate* peer, const Route& route,
                                         Exchange& exchange, ApiRequest& out) const {
-  std::optional<Caller> caller;
-  if (peer != nullptr) {
-    out.thumbprint = peer->thumbprint;
-    out.certificate_not_after = peer->not_after;
-    caller = co_await common_.callers.find(peer->thumbprint, exchange.started);
-  }
-  if (caller) {
-    exchange.institution_id = caller->institution_id;
-    charge(exchange, caller->institution_id);
-    brake(exchange, *peer);
-  }
-  check_caller(caller, route.access);
-  if (out.certificate_not_after < out.now) {
+  auto caller = co_await find_caller(peer);
+  if (caller) charge_caller(*caller, *peer, exchange);
+  if (const auto problem = refusal_of(caller, route.access)) throw Problem(*problem);
+  if (peer->not_after < out.now) {
     throw Problem(ProblemKind::client_certificate_revoked,
                   "The certificate has ended since this connection was made.");
   }
+  out.thumbprint = peer->thumbprint;
+  out.certificate_not_after = peer->not_after;
   out.caller = *std::move(caller);
 }
 
-// Of who was let in before, or is about to be.
-asio::awaitable<void> ApiHandler::check_permission(const PeerCertificate* peer,
-                                                   const Route& route) const {
-  std::optional<Caller> caller;
-  if (peer != nullptr) {
-    caller = co_await common_.callers.find(peer->thumbprint, std::chrono::steady_clock::now());
-  }
-  check_caller(caller, route.access);
+asio::awaitable<void> ApiHandler::still_admit(const PeerCertificate* peer,
+                                              const Route& route) const {
+  const auto caller = co_await find_caller(peer);
+  if (const auto problem = refusal_of(caller, route.access)) throw Problem(*problem);
+}
+
+// Whether let in or not.
+void ApiHandler::charge_caller(const Caller& caller, const PeerCertificate& peer,
+                               Exchange& exchange) const {
+  exchange.institution_id = caller.institution_id;
+  charge(exchange, caller.institution_id);
+  brake(exchange, peer);
 }
 
 void ApiHandler::charge(Exchange& exchange, const std::string& party) const {

@@ -35,7 +35,7 @@ class ApiHandler final : public HttpHandler {
   ApiHandler(const ApiCommon& common, unsigned worker) : common_(common), worker_(worker) {}
 
   void handle(const HttpRequest& request, HttpConnection& connection) override;
-  // Not of those who will not be let in, nor for what is not there.
+  // Not without permission, nor for what is not there.
   [[nodiscard]] bool wants_body(const HttpRequest& request, HttpConnection& connection) override;
   [[nodiscard]] HttpRefusal refused(unsigned status, const PeerCertificate* peer) override;
   [[nodiscard]] std::optional<std::uint32_t> body_bytes_max(Method method,
@@ -53,8 +53,10 @@ class ApiHandler final : public HttpHandler {
                                         ApiRequest& out) const;
   boost::asio::awaitable<void> admit(const PeerCertificate* peer, const Route& route,
                                      Exchange& exchange, ApiRequest& out) const;
-  boost::asio::awaitable<void> check_permission(const PeerCertificate* peer,
-                                                const Route& route) const;
+  boost::asio::awaitable<void> still_admit(const PeerCertificate* peer, const Route& route) const;
+  [[nodiscard]] boost::asio::awaitable<std::optional<Caller>> find_caller(
+      const PeerCertificate* peer) const;
+  void charge_caller(const Caller& caller, const PeerCertificate& peer, Exchange& exchange) const;
   void charge(Exchange& exchange, const std::string& party) const;
   void brake(const Exchange& exchange, const PeerCertificate& peer) const;
   void count_wrong_guess(const PeerCertificate* peer, const Exchange& exchange) const;

@@ -128,20 +128,20 @@ std::string read_idempotency_key(std::string_view field) {
   return key;
 }
 
-void check_caller(const std::optional<Caller>& caller, Route::Access access) {
+std::optional<Problem> refusal_of(const std::optional<Caller>& caller, Route::Access access) {
   if (!caller) {
-    throw Problem(ProblemKind::client_certificate_unknown,
-                  "The certificate is valid, but no institution has registered it.");
+    return Problem(ProblemKind::client_certificate_unknown,
+                   "The certificate is valid, but no institution has registered it.");
   }
-  if (!caller->is_certificate_active) throw Problem(ProblemKind::client_certificate_revoked);
-  if (!caller->is_institution_active) throw Problem(ProblemKind::institution_disabled);
+  if (!caller->is_certificate_active) return Problem(ProblemKind::client_certificate_revoked);
+  if (!caller->is_institution_active) return Problem(ProblemKind::institution_disabled);
   const auto role = role_of(access);
-  if (!role || caller->roles.has(*role)) return;
+  if (!role || caller->roles.has(*role)) return std::nullopt;
   Roles needed;
   needed.add(*role);
-  throw Problem(ProblemKind::role_missing,
-                fmt::format("This needs a certificate with the role {}; yours has: {}.",
-                            needed.names().front(), fmt::join(caller->roles.names(), ", ")));
+  return Problem(ProblemKind::role_missing,
+                 fmt::format("This needs a certificate with the role {}; yours has: {}.",
+                             needed.names().front(), fmt::join(caller->roles.names(), ", ")));
 }
 
 std::string echoed_request_id(std::string_view field) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "server/api/route.hpp"
+#include "server/platform/problem.hpp"
 
 namespace server {
 
@@ -24,9 +25,10 @@ void read_request(const HttpRequest& request, const Route& route, ApiRequest& ou
 // key. Throws Problem(idempotency_key_invalid).
 [[nodiscard]] std::string read_idempotency_key(std::string_view field);
 
-// May this caller use the route? Throws Problem: client_certificate_unknown,
-// client_certificate_revoked, institution_disabled, role_missing.
-void check_caller(const std::optional<Caller>& caller, Route::Access access);
+// Why this caller may not use the route: client_certificate_unknown, client_certificate_revoked,
+// institution_disabled, role_missing. Nothing if they may.
+[[nodiscard]] std::optional<Problem> refusal_of(const std::optional<Caller>& caller,
+                                                Route::Access access);
 
 // What a client calls its request, if it is something that may be echoed: 1 to 64 letters, digits,
 // '-', '_', '.' and ':'; else empty.

@@ -35,7 +35,7 @@ std::vector<std::string> unreadable_files(const Config& config) {
   }
   if (config.ocsp && config.ocsp->tls) open_tls("ocsp", *config.ocsp->tls);
   if (config.api) open_tls("api", config.api->tls);
-  if (config.authority) {
+  if (config.database && config.authority) {
     open("[authority] `certificate`", config.authority->certificate);
     open("[authority] `key`", config.authority->key);
     open("[authority] `ca`", config.authority->ca);
@@ -59,7 +59,7 @@ IssuerSet check_files(const Config& config, pki::Time now) {
     attempt([&] { issuers = load_issuers(config, now); });
     if (config.ocsp && config.ocsp->tls) attempt([&] { TlsContext(*config.ocsp->tls, now); });
     if (config.api) attempt([&] { TlsContext(config.api->tls, now); });
-    if (config.authority) attempt([&] { AuthorityLink(*config.authority, 1); });
+    if (config.database && config.authority) attempt([&] { AuthorityLink(*config.authority, 1); });
   }
   if (config.database) attempt([&] { KeyRing(config.database->key_encryption_key); });
   if (!faults.empty()) throw ConfigError(faults);

@@ -19,6 +19,7 @@ namespace server {
 namespace {
 
 constexpr std::uint32_t kBatch = 100;
+constexpr std::chrono::seconds kTurn{10};  // of one kind of work, if there is more of it
 constexpr std::uint32_t kPruneBatch = 5'000;
 constexpr std::uint32_t kWithdrawalPage = 500;
 constexpr std::chrono::seconds kDisclosureAbandoned{600};
@@ -146,31 +147,32 @@ boost::asio::awaitable<void> ConsentJobs::every(Job& job) {
   }
 }
 
-// Batch after batch, while they do something: a key that retires, or a bank's certificate that
-// ends, is a million reminders.
-boost::asio::awaitable<void> ConsentJobs::each(Job& job, std::atomic<std::uint64_t>& count,
-                                               const Find& find, const Treat& treat) {
-  std::uint64_t done = 0;
+// Batch after batch: a key that retires, or a bank's certificate that ends, is a million reminders.
+// Not for ever, so that each kind has its turn and operations hear that the job is well.
+boost::asio::awaitable<void> ConsentJobs::each(Job& job, const Find& find, const Treat& treat) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point over = Clock::now() + kTurn;
+  std::size_t done = 0;
   do {
     done = co_await batch(job, find, treat);
-    count += done;
-  } while (done > 0 && job.trouble.empty());
+  } while (done > 0 && job.trouble.empty() && Clock::now() < over);
 }
 
-boost::asio::awaitable<std::uint64_t> ConsentJobs::batch(Job& job, const Find& find,
-                                                         const Treat& treat) {
+// How many of them are dealt with.
+boost::asio::awaitable<std::size_t> ConsentJobs::batch(Job& job, const Find& find,
+                                                       const Treat& treat) {
   const auto names = co_await parts_.database.run([&](Connection& connection) {
     Session session(connection);
     return find(session);
   });
-  std::uint64_t done = 0;
+  std::size_t done = 0;
   for (const ConsentName& name : names) {
     try {
-      const bool counts = co_await parts_.database.run([&](Connection& connection) {
+      const bool is_done = co_await parts_.database.run([&](Connection& connection) {
         Session session(connection);
         return treat(session, name);
       });
-      done += counts ? 1U : 0U;
+      done += is_done ? 1U : 0U;
     } catch (const DatabaseUnavailable&) {
       throw;
     } catch (const boost::system::system_error&) {  // it is the end
@@ -279,9 +281,11 @@ bool ConsentJobs::is_borne_out(pki::Time now) const {
 
 boost::asio::awaitable<void> ConsentJobs::expire() {
   const pki::Time now = parts_.clock();
-  const auto end = [now](Session& session, const ConsentName& name, const ConsentEnding& ending) {
+  const auto end = [this, now](Session& session, const ConsentName& name,
+                               const ConsentEnding& ending) {
     if (!end_consent_by_name(session, name, ending, "platform", now)) return false;
     session.commit();
+    ++figures_.ended;
     return true;
   };
   const Find over = [](Session& session) { return consents_of_ended_services(session, kBatch); };
@@ -291,7 +295,7 @@ boost::asio::awaitable<void> ConsentJobs::expire() {
                 {"institution", "service_discontinued", now},
                 ConsentEnding::Relay::yes});
   };
-  co_await each(expire_job_, figures_.ended, over, discontinue);
+  co_await each(expire_job_, over, discontinue);
   if (!is_borne_out(now)) co_return;
 
   const Find past = [now](Session& session) { return consents_past_term(session, now, kBatch); };
@@ -300,33 +304,35 @@ boost::asio::awaitable<void> ConsentJobs::expire() {
         session, name,
         {ConsentStatus::expired, {"platform", "validity_ended", now}, ConsentEnding::Relay::no});
   };
-  co_await each(expire_job_, figures_.ended, past, expire_one);
+  co_await each(expire_job_, past, expire_one);
 
   const Find unconfirmed = [&](Session& session) {
     return consents_unconfirmed(session, now - parts_.consent.confirmation_timeout, kBatch);
   };
-  const Treat reject = [now](Session& session, const ConsentName& name) {
-    return reject_unconfirmed(session, name, now);
+  const Treat reject = [this, now](Session& session, const ConsentName& name) {
+    if (!reject_unconfirmed(session, name, now)) return false;
+    ++figures_.ended;
+    return true;
   };
-  co_await each(expire_job_, figures_.ended, unconfirmed, reject);
+  co_await each(expire_job_, unconfirmed, reject);
 }
 
-// Of tokens that no key verifies any more at once, whatever the clock says; else by expiry_notice
-// before a term or the last token ends.
+// By expiry_notice before a term or the last token ends; and where no key verifies the last token.
 boost::asio::awaitable<void> ConsentJobs::remind() {
   const pki::Time now = parts_.clock();
-  const auto tell_token_before = [now](pki::Time until) -> Treat {
-    return [now, until](Session& session, const ConsentName& name) {
-      const auto locked = lock_consent(session, name.institution_id, name.consent_id);
-      if (!locked) return false;
-      const bool is_needed = mark_tokens_told(session, locked->consent, until) &&
-                             locked->consent.status == ConsentStatus::active;
-      if (is_needed) {
-        put_consent_event(session, locked->consent, EventType::token_reissue_needed, now);
-      }
-      session.commit();
-      return is_needed;
-    };
+  if (!is_borne_out(now)) co_return;
+  const pki::Time until = now + parts_.consent.expiry_notice;
+  const Treat tell_token = [&](Session& session, const ConsentName& name) {
+    const auto locked = lock_consent(session, name.institution_id, name.consent_id);
+    if (!locked) return false;
+    const bool is_needed = mark_tokens_told(session, locked->consent, until) &&
+                           locked->consent.status == ConsentStatus::active;
+    if (is_needed) {
+      put_consent_event(session, locked->consent, EventType::token_reissue_needed, now);
+    }
+    session.commit();
+    figures_.reminders += is_needed ? 1U : 0U;
+    return true;
   };
   const auto keys = co_await parts_.database.run([](Connection& connection) {
     Session session(connection);
@@ -337,13 +343,13 @@ boost::asio::awaitable<void> ConsentJobs::remind() {
     const Find signed_by_it = [&](Session& session) {
       return tokens_of_key(session, key.key_id, kBatch);
     };
-    co_await each(remind_job_, figures_.reminders, signed_by_it, tell_token_before(now));
+    co_await each(remind_job_, signed_by_it, tell_token);
   }
-  if (!is_borne_out(now)) co_return;
+  const Find tokens = [until](Session& session) { return tokens_ending(session, until, kBatch); };
+  co_await each(remind_job_, tokens, tell_token);
 
-  const pki::Time until = now + parts_.consent.expiry_notice;
   const Find terms = [until](Session& session) { return consents_ending(session, until, kBatch); };
-  const Treat tell_term = [now](Session& session, const ConsentName& name) {
+  const Treat tell_term = [&](Session& session, const ConsentName& name) {
     const auto locked = lock_consent(session, name.institution_id, name.consent_id);
     if (!locked || locked->consent.status != ConsentStatus::active ||
         !mark_expiry_told(session, locked->consent)) {
@@ -351,12 +357,10 @@ boost::asio::awaitable<void> ConsentJobs::remind() {
     }
     put_consent_event(session, locked->consent, EventType::consent_expiring, now);
     session.commit();
+    ++figures_.reminders;
     return true;
   };
-  co_await each(remind_job_, figures_.reminders, terms, tell_term);
-
-  const Find tokens = [until](Session& session) { return tokens_ending(session, until, kBatch); };
-  co_await each(remind_job_, figures_.reminders, tokens, tell_token_before(until));
+  co_await each(remind_job_, terms, tell_term);
 }
 
 boost::asio::awaitable<void> ConsentJobs::tidy() {

@@ -65,12 +65,11 @@ class ConsentJobs {
   boost::asio::awaitable<void> hear(const WithdrawalPage& page);
   boost::asio::awaitable<void> expire();  // of terms, of services, of waiting for the authority
   // Those that `find` names, each in a transaction of its own, which `treat` commits. It returns
-  // whether that counts.
+  // whether `find` will not name that one again.
   using Find = std::function<std::vector<ConsentName>(Session&)>;
   using Treat = std::function<bool(Session&, const ConsentName&)>;
-  boost::asio::awaitable<void> each(Job& job, std::atomic<std::uint64_t>& count, const Find& find,
-                                    const Treat& treat);
-  boost::asio::awaitable<std::uint64_t> batch(Job& job, const Find& find, const Treat& treat);
+  boost::asio::awaitable<void> each(Job& job, const Find& find, const Treat& treat);
+  boost::asio::awaitable<std::size_t> batch(Job& job, const Find& find, const Treat& treat);
   boost::asio::awaitable<void> remind();
   boost::asio::awaitable<void> tidy();
   [[nodiscard]] bool is_borne_out(pki::Time now) const;  // by lists in force

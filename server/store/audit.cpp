@@ -107,7 +107,9 @@ AuditReport verify_audit(Session& session, const std::vector<AuditHead>& earlier
   std::set<std::string> found;
   const auto heads = sql::exec(session, kHeads);
   std::uint64_t rows_total = 0;
-  for (const pqxx::row& head : heads) rows_total += head[1].as<std::uint64_t>();
+  for (const pqxx::row& head : heads) {
+    rows_total += static_cast<std::uint64_t>(std::max(std::int64_t{0}, head[1].as<std::int64_t>()));
+  }
   for (const pqxx::row& head : heads) {
     const auto institution_id = head[0].as<std::string>();
     found.insert(institution_id);

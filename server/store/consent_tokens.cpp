@@ -21,11 +21,11 @@ constexpr Statement kEnding{
     "SELECT DISTINCT institution_id, consent_id FROM (SELECT institution_id, consent_id FROM "
     "consent_token WHERE revoked_at IS NULL AND NOT reissue_told AND expires_at < $1 ORDER BY "
     "expires_at LIMIT $2) AS due"};
-// One key a statement: of all retired keys at once, it would read every token there is.
+// Of one key, in the order of its index: else every token there is might be read.
 constexpr Statement kOfKey{
     "token_of_key",
-    "SELECT DISTINCT institution_id, consent_id FROM (SELECT institution_id, consent_id FROM "
-    "consent_token WHERE key_id = $1 AND revoked_at IS NULL AND NOT reissue_told LIMIT $2) AS due"};
+    "SELECT DISTINCT institution_id, consent_id FROM consent_token WHERE key_id = $1 AND "
+    "revoked_at IS NULL AND NOT reissue_told ORDER BY institution_id, consent_id LIMIT $2"};
 constexpr Statement kOfConsent{
     "token_of_consent",
     "SELECT token_id, reissue_told, extract(epoch FROM expires_at)::bigint, EXISTS (SELECT FROM "

@@ -159,7 +159,9 @@ TEST_CASE("requests are the same if method, target and body are") {
 
 TEST_CASE("callers are let in by registration, state and role, in this order") {
   const auto problem = [](const std::optional<Caller>& caller, Route::Access access) {
-    return problem_of([&] { check_caller(caller, access); });
+    return problem_of([&] {
+      if (const auto refusal = refusal_of(caller, access)) throw Problem(*refusal);
+    });
   };
   Caller caller{"inst_a", "a", *Roles::from_names({"poller"}), true, true};
   CHECK(problem(caller, Route::Access::poller).empty());

@@ -82,6 +82,8 @@ def test_8_who_is_not_let_in_is_told_before_the_body_is_read(server, platform, e
             answer = connection.response()
             assert (answer.status, json.loads(answer.body)["code"]) == (403, code)
             assert answer.header("connection") == "close"
+            if code == "role-missing":
+                assert f'"institution":"{platform.a.id}"' in server.log.read_text().splitlines()[-1], "who pays for it"
             connection.send(b" " * 50_000)  # it may be on its way already, and costs us nothing
             assert connection.is_closed()
 

@@ -45,6 +45,9 @@ def test_what_a_clock_says_that_no_list_bears_out_ends_nothing(town, tmp_path):
     town.rows("INSERT INTO awaiting SELECT institution_id, subject_id, now() + interval '1 hour', 3, now() FROM subject WHERE "
               "subject_id = %s", moved["sub"])
     town.rows("UPDATE consent SET status = 'pending', reflected_at = NULL WHERE consent_id = %s", unconfirmed)
+    key = town.rows("SELECT key_id FROM platform_key WHERE purpose = 'token-signing'")[0][0]
+    town.platform.tashika("keys", "add-token-key")
+    town.rows("UPDATE platform_key SET created_at = created_at - interval '61 seconds' WHERE purpose = 'token-signing'")
     town.server.stop()
     kept = ("SELECT (SELECT json_agg(c ORDER BY consent_id) FROM (SELECT consent_id, status, expiry_told FROM consent) c)::text, "
             "(SELECT json_agg(k ORDER BY certificate_id) FROM (SELECT certificate_id, status, has_ended FROM certificate) k)::text, "
@@ -57,6 +60,8 @@ def test_what_a_clock_says_that_no_list_bears_out_ends_nothing(town, tmp_path):
     wrong = town.clock.now + timedelta(days=20 * 365)
     town.clock.set(wrong)
     wait_for_jobs(town, wrong)
+    town.platform.tashika("keys", "retire-token-key", key)
+    wait_for_jobs(town, town.clock.now)
     assert borne_out(town) == 0 and "nothing_ends" in town.server.log.read_text()
     assert town.rows(kept) == before
     types = [one["type"] for one in town.events(consent["consent_id"])]
@@ -66,6 +71,7 @@ def test_what_a_clock_says_that_no_list_bears_out_ends_nothing(town, tmp_path):
     town.clock.set(datetime.now(timezone.utc))
     wait_until(lambda: borne_out(town) == 1, 10, "lists to be in force")
     assert town.status_of(consent["consent_id"]) == "active"
+    wait_until(lambda: "token.reissue_needed" in [one["type"] for one in town.events(consent["consent_id"])], 15, "the notice")
     town.rows("UPDATE consent SET valid_until = %s - interval '1 second' WHERE consent_id = %s", town.clock.now,
               consent["consent_id"])
     wait_until(lambda: town.status_of(consent["consent_id"]) == "expired", 10, "the end of the term")
