@@ -20,8 +20,8 @@ Database::~Database() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
     waiting.swap(queue_);
+    while (Sleeper* const one = call_one()) one->wake.notify_one();
   }
-  wake_.notify_all();
   for (const Job& job : waiting) {
     job.done(std::make_exception_ptr(DatabaseUnavailable("the server is ending")));
   }
@@ -35,12 +35,24 @@ Database::Load Database::load() const {
   return load;
 }
 
+// To be notified then, without the lock if it must. Null if all are at work: they look at the queue
+// before they sleep.
+Database::Sleeper* Database::call_one() {
+  if (sleepers_.empty()) return nullptr;
+  Sleeper* const out = sleepers_.back();
+  sleepers_.pop_back();
+  out->is_called = true;
+  return out;
+}
+
 void Database::submit(Job job) {
+  Sleeper* called = nullptr;
   {
     const std::lock_guard lock(mutex_);
     if (!ending_ && queue_.size() < config_.queue_max) {
       queue_.push_back(std::move(job));
       job.done = nullptr;
+      called = call_one();
     } else {
       ++load_.refused;
     }
@@ -48,8 +60,8 @@ void Database::submit(Job job) {
   if (job.done) {
     job.done(std::make_exception_ptr(
         DatabaseUnavailable(fmt::format("{} requests wait for the database", config_.queue_max))));
-  } else {
-    wake_.notify_one();
+  } else if (called != nullptr) {
+    called->wake.notify_one();
   }
 }
 
@@ -71,10 +83,15 @@ asio::awaitable<void> Database::submit_and_wait(Task task) {
 
 void Database::work() {
   std::optional<Connection> connection;
+  Sleeper own;
   for (;;) {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return ending_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+    while (queue_.empty()) {
+      if (ending_) return;
+      own.is_called = false;
+      sleepers_.push_back(&own);
+      own.wake.wait(lock, [&own] { return own.is_called; });
+    }
     const Job job = std::move(queue_.front());
     queue_.pop_front();
     const bool is_late = Clock::now() > job.deadline;

@@ -79,16 +79,23 @@ class Database {
     Clock::time_point deadline;
   };
 
+  // A thread that has nothing to do.
+  struct Sleeper {
+    std::condition_variable wake;
+    bool is_called = false;
+  };
+
   void submit(Job job);
+  [[nodiscard]] Sleeper* call_one();
   void work();
   void run_job(const Job& job, std::optional<Connection>& connection);
   [[nodiscard]] boost::asio::awaitable<void> submit_and_wait(Task task);
 
   const DatabaseConfig config_;
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
   // Protected by mutex_:
   std::deque<Job> queue_;
+  std::vector<Sleeper*> sleepers_;  // who fell asleep last is called first: caches are still warm
   Load load_;
   bool ending_ = false;
 
