@@ -28,6 +28,8 @@ namespace server::sql {
 inline constexpr int kConsentColumns = 30;
 inline constexpr int kSubjectColumns = 7;
 [[nodiscard]] Subject read_subject(const pqxx::row& row, int first = 0);
+// institution_id and consent_id of each row.
+[[nodiscard]] std::vector<ConsentName> read_names(const pqxx::result& rows);
 // issuer_key_hash and serial_sealed of a certificate.
 [[nodiscard]] SealedName read_sealed_name(const pqxx::row& row, int first = 0);
 

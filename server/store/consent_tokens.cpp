@@ -1,5 +1,6 @@
 #include "server/store/consent_tokens.hpp"
 
+#include "server/store/consent_row.hpp"
 #include "server/store/sql.hpp"
 
 namespace server {
@@ -36,14 +37,6 @@ constexpr Statement kTold{
     "token_told",
     "UPDATE consent_token SET reissue_told = true WHERE institution_id = $1 AND token_id = $2"};
 
-std::vector<ConsentName> names_in(const pqxx::result& rows) {
-  std::vector<ConsentName> out;
-  for (const pqxx::row& row : rows) {
-    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
-  }
-  return out;
-}
-
 }  // namespace
 
 void insert_token(Session& session, const TokenRecord& token) {
@@ -65,12 +58,12 @@ std::optional<pki::Time> client_certificate_end(Session& session, const Thumbpri
 }
 
 std::vector<ConsentName> tokens_ending(Session& session, pki::Time until, std::uint32_t limit) {
-  return names_in(sql::exec(session, kEnding, sql::timestamp(until), limit));
+  return sql::read_names(sql::exec(session, kEnding, sql::timestamp(until), limit));
 }
 
 std::vector<ConsentName> tokens_of_key(Session& session, const std::string& key_id,
                                        std::uint32_t limit) {
-  return names_in(sql::exec(session, kOfKey, key_id, limit));
+  return sql::read_names(sql::exec(session, kOfKey, key_id, limit));
 }
 
 bool mark_tokens_told(Session& session, const Consent& consent, pki::Time until) {

@@ -121,14 +121,6 @@ std::optional<Consent> read_one(const pqxx::result& rows) {
   return sql::read_consent(rows[0]);
 }
 
-std::vector<ConsentName> read_names(const pqxx::result& rows) {
-  std::vector<ConsentName> out;
-  for (const pqxx::row& row : rows) {
-    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
-  }
-  return out;
-}
-
 std::vector<Consent> read_all(const pqxx::result& rows) {
   std::vector<Consent> out;
   for (const pqxx::row& row : rows) out.push_back(sql::read_consent(row));
@@ -172,6 +164,14 @@ Consent read_consent(const pqxx::row& row) {
   out.known_certificate = row[27].as<std::string>();
   out.newer_certificate = sql::optional_text(row[28]);
   out.newer_items = sql::texts(row[29]);
+  return out;
+}
+
+std::vector<ConsentName> read_names(const pqxx::result& rows) {
+  std::vector<ConsentName> out;
+  for (const pqxx::row& row : rows) {
+    out.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+  }
   return out;
 }
 
@@ -311,20 +311,20 @@ std::vector<Consent> claim_relays(Session& session, pki::Time now, pki::Time aga
 }
 
 std::vector<ConsentName> consents_past_term(Session& session, pki::Time now, std::uint32_t limit) {
-  return read_names(sql::exec(session, kPastTerm, sql::timestamp(now), limit));
+  return sql::read_names(sql::exec(session, kPastTerm, sql::timestamp(now), limit));
 }
 
 std::vector<ConsentName> consents_unconfirmed(Session& session, pki::Time before,
                                               std::uint32_t limit) {
-  return read_names(sql::exec(session, kUnconfirmed, sql::timestamp(before), limit));
+  return sql::read_names(sql::exec(session, kUnconfirmed, sql::timestamp(before), limit));
 }
 
 std::vector<ConsentName> consents_of_ended_services(Session& session, std::uint32_t limit) {
-  return read_names(sql::exec(session, kOfEndedServices, limit));
+  return sql::read_names(sql::exec(session, kOfEndedServices, limit));
 }
 
 std::vector<ConsentName> consents_ending(Session& session, pki::Time until, std::uint32_t limit) {
-  return read_names(sql::exec(session, kEnding, sql::timestamp(until), limit));
+  return sql::read_names(sql::exec(session, kEnding, sql::timestamp(until), limit));
 }
 
 bool mark_expiry_told(Session& session, const Consent& consent) {

@@ -148,6 +148,13 @@ def platform(tmp_path_factory, cluster, pki):
     return made
 
 
+@pytest.fixture
+def a(server, platform):
+    """A client of the platform's first bank; `server` is the file's own."""
+    with platform.a.client() as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def town(request, tmp_path_factory, cluster):
     """The whole platform with two institutions. A test file's `TOWN` has more options of support.consenting.Town."""

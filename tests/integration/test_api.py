@@ -28,12 +28,6 @@ def server(platform):
         yield running
 
 
-@pytest.fixture
-def a(server, platform):
-    with platform.a.client() as client:
-        yield client
-
-
 # --- what belongs to others, and what is not there (6, 10) ----------------------------------------------------------
 
 def random_id(prefix):

@@ -19,12 +19,6 @@ def server(platform):
         yield running
 
 
-@pytest.fixture
-def a(server, platform):
-    with platform.a.client() as client:
-        yield client
-
-
 def test_8_a_registered_certificate_gets_in(a):
     assert a.get(CHANGES).status == 200
 

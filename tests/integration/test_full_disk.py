@@ -12,29 +12,26 @@ PEOPLE = 40
 
 
 @pytest.fixture
-def mount():
-    """Puts a small file system of its own on a directory."""
-    mounted = []
-
+def cluster():
+    """On a small file system of its own."""
     def mount(directory):
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=0755", "none", directory],
                                                capture_output=True).returncode != 0:
+            directory.rmdir()
             pytest.skip("mounting a small file system needs root")
-        mounted.append(directory)
 
-    yield mount
-    for directory in mounted:
-        subprocess.run(["umount", directory], check=True)
-        directory.rmdir()
+    made = Cluster("max_wal_size = 32MB", "min_wal_size = 32MB", prepare=mount)
+    yield made
+    made.stop()
+    subprocess.run(["umount", made.directory], check=True)
+    made.remove()
 
 
 @pytest.fixture
-def town(tmp_path, mount):
-    cluster = Cluster("max_wal_size = 32MB", "min_wal_size = 32MB", prepare=mount)
+def town(tmp_path, cluster):
     town = Town(tmp_path / "town", cluster, people=60)
     yield town
     town.stop()
-    cluster.stop()
 
 
 def fill(directory):
